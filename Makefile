@@ -1,0 +1,40 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo_run
+INSTALLED := $(VENV)/.installed
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check check-style clean
+
+# Train on the bundled sample with the bundled SAM, offline, then compare and report.
+demo: $(INSTALLED)
+	rm -rf $(DEMO)
+	$(BIN)/ringsam train src/ringsam/assets/sample/train --out $(DEMO) --epochs 6
+	$(BIN)/ringsam evaluate $(DEMO) src/ringsam/assets/sample/test
+	$(BIN)/ringsam report $(DEMO)
+
+# Everything that this machine can test.
+test: $(INSTALLED)
+	$(BIN)/pytest -q
+
+# Before every commit: style, types, floors, fast tests.
+check: check-style
+	$(BIN)/pytest -q -m "not slow"
+
+check-style: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO)

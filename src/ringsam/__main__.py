@@ -1,0 +1,7 @@
+"""`python -m ringsam`."""
+
+import sys
+
+from ringsam.cli import main
+
+sys.exit(main())

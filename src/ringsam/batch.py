@@ -1,0 +1,73 @@
+"""What one step sees: images, and the objects of all of them in one list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from ringsam.geometry import Boxes, Frame
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image in the input frame with its objects; `gt_masks` serve monitors and evaluation only."""
+
+    image: Float[Tensor, "3 s s"]
+    frame: Frame
+    big_boxes: Boxes
+    small_boxes: Boxes
+    object_ids: Int[Tensor, " n"]
+    gt_masks: Bool[Tensor, "n s s"] | None
+    colour_masks: Bool[Tensor, "n s s"] | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Objects carry `image_index`, as in roi_align, so that no step needs a loop over images."""
+
+    images: Float[Tensor, "b 3 s s"]
+    extents: Int[
+        Tensor, "b 2"
+    ]  # (height, width) of each image in the input frame; the rest is padding
+    big_boxes: Boxes
+    small_boxes: Boxes
+    image_index: Int[Tensor, " n"]
+    object_ids: Int[Tensor, " n"]
+    gt_masks: Bool[Tensor, "n s s"] | None
+    colour_masks: Bool[Tensor, "n s s"] | None = None  # what a colour model makes of the two boxes
+
+    @property
+    def num_objects(self) -> int:
+        return len(self.image_index)
+
+    def to(self, device: torch.device | str) -> "Batch":
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved = {k: v.to(device, non_blocking=True) for k, v in tensors.items() if v is not None}
+        return replace(self, **moved)
+
+    def pin_memory(self) -> "Batch":
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v.pin_memory() for k, v in tensors.items() if v is not None})
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """One batch of all samples; it has masks only where every sample with objects has them."""
+    counts = torch.tensor([len(sample.object_ids) for sample in samples])
+    with_objects = [sample for sample in samples if len(sample.object_ids)]
+    return Batch(
+        images=torch.stack([sample.image for sample in samples]),
+        extents=torch.tensor([[sample.frame.height, sample.frame.width] for sample in samples]),
+        big_boxes=torch.cat([sample.big_boxes for sample in samples]),
+        small_boxes=torch.cat([sample.small_boxes for sample in samples]),
+        image_index=torch.repeat_interleave(torch.arange(len(samples)), counts),
+        object_ids=torch.cat([sample.object_ids for sample in samples]),
+        gt_masks=_join([sample.gt_masks for sample in with_objects]),
+        colour_masks=_join([sample.colour_masks for sample in with_objects]),
+    )
+
+
+def _join(masks: Sequence[Bool[Tensor, "n s s"] | None]) -> Bool[Tensor, "n s s"] | None:
+    known = [mask for mask in masks if mask is not None]
+    return torch.cat(known) if known and len(known) == len(masks) else None

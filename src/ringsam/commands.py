@@ -1,0 +1,152 @@
+"""What each command does: its arguments are its flags, its docstring is its help."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from pydantic import ValidationError
+
+from ringsam.config import Config, PromptPolicy, read_recipe
+from ringsam.errors import InputError
+
+Folder = Annotated[Path, tyro.conf.Positional]
+
+
+@dataclass
+class TrainArguments:
+    """Adapt SAM to a folder of images with two boxes per object; writes a run folder."""
+
+    data: Folder
+    """A folder with images/ and two_boxes.json (else annotations.json), or the JSON itself."""
+    out: Path
+    """The run folder to make."""
+    config: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
+    recipe: str | None = None
+    """A bundled recipe's name or a YAML file; flags win over it."""
+
+
+def train(arguments: list[str]) -> int:
+    """Settings are the class's defaults, then the recipe's, then the flags'."""
+    recipe = _recipe_named_in(arguments)
+    base = read_recipe(recipe) if recipe else Config()
+    default = TrainArguments(data=tyro.MISSING, out=tyro.MISSING, config=base, recipe=recipe)
+    try:
+        parsed = tyro.cli(
+            TrainArguments,
+            prog="ringsam train",
+            args=arguments,
+            use_underscores=True,
+            default=default,
+        )
+    except ValidationError as error:  # of the outermost settings; tyro shows those of sections
+        rows = [f"--{part['loc'][0]}: {part['msg']}" for part in error.errors()]
+        raise InputError("\n".join(rows)) from error
+    from ringsam.training.run import train as run_training
+
+    run_training(parsed.data, parsed.out, parsed.config)
+    return 0
+
+
+def resume(run: Folder) -> int:
+    """Go on with a run that was interrupted, exactly as if it had not been.
+
+    Args:
+        run: The run folder.
+    """
+    from ringsam.training.run import resume as resume_training
+
+    resume_training(run)
+    return 0
+
+
+def check(data: Folder) -> int:
+    """List every bad row of a data set: file, object, reason, mend.
+
+    Args:
+        data: A folder with images/ and two_boxes.json (else annotations.json), or the JSON itself.
+    """
+    from ringsam.data.check import check as check_data
+
+    result = check_data(data)
+    print(result.text())
+    return 2 if result.errors else 0
+
+
+def evaluate(
+    run: Folder, data: Folder, prompts: PromptPolicy = "box", json: Path | None = None
+) -> int:
+    """Compare zero-shot with adapted SAM on the same images and prompts; needs masks.
+
+    Args:
+        run: A run folder, or any weights that `ringsam train --weights` takes.
+        data: A data set whose objects have masks.
+        prompts: What SAM is asked with.
+        json: Write every figure here too.
+    """
+    from ringsam.evaluation.evaluate import evaluate as run_evaluation
+    from ringsam.evaluation.result import write_evaluation
+    from ringsam.evaluation.table import print_evaluation
+
+    evaluation = run_evaluation(run, data, prompts=prompts)
+    print_evaluation(evaluation)
+    if json is not None:
+        write_evaluation(evaluation, json)
+    return 0
+
+
+def report(run: Folder) -> int:
+    """Write one offline page: curves, table, best and worst objects.
+
+    Args:
+        run: A run folder; the page shows its last evaluation.
+    """
+    from ringsam.evaluation.report import write_report
+    from ringsam.runs import RunFolder
+
+    print(write_report(RunFolder(run)))
+    return 0
+
+
+def predict(
+    run: Folder, images: Folder, boxes: Path, out: Path, prompts: PromptPolicy = "box"
+) -> int:
+    """Masks for every box of a data set, as COCO RLE and as PNG.
+
+    Args:
+        run: A run folder, or any weights that `ringsam train --weights` takes.
+        images: The folder of the images.
+        boxes: COCO JSON with a big_box (and a small_box) per object.
+        out: A new folder for masks.json and one PNG an object.
+        prompts: What SAM is asked with.
+    """
+    from ringsam.bulk import predict_files
+
+    summary = predict_files(run, images, boxes, out, prompts=prompts)
+    print(summary)
+    return 0
+
+
+def export(run: Folder, to: Literal["hf", "meta"], out: Path | None = None) -> int:
+    """Write adapted weights for other tools, load them back and compare the masks.
+
+    Args:
+        run: A run folder, or any weights that `ringsam train --weights` takes.
+        to: hf is a transformers folder, meta a .pth for segment_anything.
+        out: Where to; beside the run's other files where not given.
+    """
+    from ringsam.export import export_weights
+
+    print(export_weights(run, to=to, out=out))
+    return 0
+
+
+def _recipe_named_in(arguments: list[str]) -> str | None:
+    for i, argument in enumerate(arguments):
+        if argument == "--recipe":
+            if i + 1 == len(arguments):
+                raise InputError("--recipe: name a recipe or a YAML file")
+            return arguments[i + 1]
+        if argument.startswith("--recipe="):
+            return argument.removeprefix("--recipe=")
+    return None

@@ -1,0 +1,187 @@
+"""Every setting, typed, with the seed method's own defaults; one name from flag to file to log key.
+
+No torch in here: the command line answers `--help` from these classes.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import field, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from ringsam.errors import InputError
+
+RECIPES = Path(__file__).parent / "recipes"
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch's generators take
+PromptPolicy = Literal["ring", "box", "box+core"]
+
+STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class MethodConfig:
+    """The method: prompts, trust, contrast, losses."""
+
+    prompts: PromptPolicy = "ring"
+    """What teacher and student are asked with: ring points, the big box, or the big box and points in the small one."""
+    num_points: PositiveInt = 10
+    """Points per object, for `ring` and `box+core`."""
+    entropy_thresh: Weight = 0.2
+    """An object is trusted when the mean binary entropy of its mask, in nats, is at most this."""
+    unfreeze_last_k: Count = 0
+    """Train the last K transformer blocks of the encoder; 0 trains all of it."""
+    train_neck: bool = True
+    """With K > 0: train the encoder's neck too."""
+    ema_decay: Fraction = 0.999
+    """teacher = ema_decay * teacher + (1 - ema_decay) * student, after every optimizer step."""
+    proj_dim: PositiveInt = 64
+    """Channels of the projection in which pixels are contrasted."""
+    pos_samples: PositiveInt = 256
+    """Anchors per object, at most."""
+    neg_samples: PositiveInt = 1024
+    """Negatives per object, at most."""
+    gather_negatives: bool = True
+    """Share the negatives among all ranks, not only within one."""
+    temperature: Rate = 0.1
+    """InfoNCE temperature."""
+    alpha: Weight = 1.0
+    """Weight of the contrast loss."""
+    beta: Weight = 0.5
+    """Weight of the IoU monitor in the logged total; it trains nothing."""
+    gamma: Weight = 0.1
+    """Weight of the distillation to the original encoder."""
+    self_training: Weight = 0.0
+    """Weight of the student's masks, through the frozen decoder, against targets from teacher, boxes and colours."""
+    colour_vote: Fraction = 0.0
+    """Share of the colour model (GrabCut seeded by the two boxes) in those targets; the teacher has the rest."""
+    box_constraint: Weight = 0.0
+    """Weight of what the boxes know for certain: object in the small box, background outside the big one."""
+
+    @property
+    def trains_masks(self) -> bool:
+        """Whether any term goes through the frozen decoder; in the seed none does."""
+        return self.self_training > 0 or self.box_constraint > 0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class OptimConfig:
+    """The optimiser and its batches."""
+
+    lr_encoder: Rate = 2e-6
+    """Learning rate of the encoder."""
+    lr_head: Rate = 1e-3
+    """Learning rate of the projection head."""
+    weight_decay: Weight = 1e-4
+    """Of AdamW; never on norms, biases and position tables."""
+    batch_size: PositiveInt = 4
+    """Images per step on each device."""
+    accumulate: PositiveInt = 1
+    """Batches per optimizer step."""
+    clip: Rate = 1.0
+    """Largest norm of the gradient."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DataConfig:
+    """How images reach the encoder."""
+
+    resize: Literal["longest_side", "squash"] = "longest_side"
+    """Keep the aspect and pad (SAM's own way), or squash the image to the square."""
+    input_size: PositiveInt | None = None
+    """Side of the input frame in pixels; the model's own where not given."""
+    num_workers: Count = 0
+    """Processes that read images."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class HardwareConfig:
+    """Where and how exactly it runs; these are the Lightning Trainer's own flags."""
+
+    accelerator: str = "auto"
+    """cpu, gpu, mps, ... or auto."""
+    devices: PositiveInt | Literal["auto"] = "auto"
+    """Devices per node."""
+    num_nodes: PositiveInt = 1
+    """Machines."""
+    strategy: Literal["auto", "ddp"] = "auto"
+    """How several devices share the work."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Arithmetic of the forward pass; weights, losses and the teacher's average stay in 32 bits."""
+    checkpointing: bool = False
+    """Recompute encoder blocks in the backward pass: less memory, a third more time."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Config:
+    """One adaptation."""
+
+    weights: str = "nano"
+    """nano (bundled), a hub name (facebook/sam-vit-base), a transformers folder, a Meta .pth, or a run folder."""
+    epochs: PositiveInt = 10
+    """Passes over the images."""
+    seed: Seed = 0
+    """Decides order, draws and the head's start."""
+    method: MethodConfig = field(default_factory=MethodConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    hardware: HardwareConfig = field(default_factory=HardwareConfig)
+
+
+def read_config(path: Path) -> Config:
+    """The settings in a YAML file that holds only what differs from the defaults."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(values, Mapping):
+        raise InputError(f"{path}: expected `key: value` lines, found {type(values).__name__}")
+    try:
+        return TypeAdapter(Config).validate_python(values)
+    except ValidationError as error:
+        rows = [_explain(path, part) for part in error.errors()]
+        raise InputError(f"{path}: {len(rows)} setting(s) cannot be used:", rows) from error
+
+
+def read_recipe(name: str) -> Config:
+    """A bundled recipe by name, or a file of one's own."""
+    bundled = {path.stem: path for path in sorted(RECIPES.glob("*.yaml"))}
+    path = bundled.get(name, Path(name))
+    if not path.is_file():
+        raise InputError(
+            f"{name}: no such recipe; give a YAML file or one of: {', '.join(bundled)}"
+        )
+    return read_config(path)
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """All settings as plain nested values."""
+    values: dict[str, Any] = TypeAdapter(Config).dump_python(config)
+    return values
+
+
+def write_config(config: Config, path: Path) -> None:
+    path.write_text(yaml.safe_dump(settings(config), sort_keys=False), encoding="utf-8")
+
+
+def setting_names(section: Any = Config, prefix: str = "") -> Iterator[str]:
+    """Every setting's dotted name, as in `method.temperature`."""
+    for f in fields(section):
+        nested = isinstance(f.type, type) and is_dataclass(f.type)
+        yield from setting_names(f.type, f"{prefix}{f.name}.") if nested else [prefix + f.name]
+
+
+def _explain(path: Path, error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] not in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"{path}: {key}: {error['msg']}, found {error['input']!r}"
+    near = difflib.get_close_matches(key, list(setting_names()), n=1, cutoff=0.4)
+    return f"{path}: {key}: no such setting" + (f"; did you mean {near[0]}?" if near else "")

@@ -1,0 +1,126 @@
+"""Everything that is wrong with a data set, found in one go: all rows, all images decoded."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ringsam.data.findings import Finding, RowProblem, finding_lines, shown
+from ringsam.data.images import read_image
+from ringsam.data.masks import decode_mask
+from ringsam.data.records import ImageRecord
+from ringsam.data.rows import Examination, examine
+from ringsam.errors import InputError
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What `check` found; the counts are of what is usable."""
+
+    source: Path
+    findings: tuple[Finding, ...]
+    num_images: int
+    num_objects: int
+    num_images_without_objects: int
+    num_images_with_masks: int
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.severity == "warning")
+
+    @property
+    def summary(self) -> str:
+        """One line with all counts."""
+        return (
+            f"{self.source}: {self.num_images} usable images with {self.num_objects} objects "
+            f"({self.num_images_without_objects} without any, "
+            f"{self.num_images_with_masks} with masks), "
+            f"{len(self.errors)} errors, {len(self.warnings)} warnings"
+        )
+
+    def text(self, *, limit: int = 50) -> str:
+        """The findings, errors first, at most `limit`, then the summary."""
+        return "\n".join([*finding_lines(self.findings, limit=limit), self.summary])
+
+
+def check(data: Path) -> CheckResult:
+    """Judges every row and decodes every image and mask of `data`.
+
+    Raises InputError only where there is no annotation file or it is no COCO JSON at all.
+    """
+    examined = examine(data)
+    findings = list(examined.findings)
+    usable = []
+    names: dict[str, list[str]] = defaultdict(list)  # by digest of the pixels
+    for record in examined.records:
+        try:
+            names[_digest(record)].append(record.file_name)
+            usable.append(record)
+        except RowProblem as problem:
+            findings.append(problem.at(record.file_name, f"image {record.image_id}"))
+        findings += _bad_masks(record)
+    findings += [_duplicates(group) for group in names.values() if len(group) > 1]
+    findings += _unused(examined)
+    return CheckResult(
+        source=examined.source,
+        findings=tuple(findings),
+        num_images=len(usable),
+        num_objects=sum(record.num_objects for record in usable),
+        num_images_without_objects=sum(record.num_objects == 0 for record in usable),
+        num_images_with_masks=sum(record.has_masks for record in usable),
+    )
+
+
+def _digest(record: ImageRecord) -> str:
+    """What tells the pixels from another image's; raises RowProblem where they cannot be had."""
+    try:
+        pixels = read_image(record.path)
+    except InputError as error:
+        raise RowProblem(str(error).removeprefix(f"{record.path}: ")) from error
+    if pixels.shape[:2] != (record.height, record.width):
+        raise RowProblem(
+            f"its header says {record.width} x {record.height}, its pixels are "
+            f"{pixels.shape[1]} x {pixels.shape[0]}",
+            "save it anew as PNG or TIFF",
+        )
+    return f"{pixels.shape} {hashlib.sha256(pixels.data).hexdigest()}"
+
+
+def _bad_masks(record: ImageRecord) -> list[Finding]:
+    findings = []
+    known = 0
+    for object_id, segmentation in zip(record.object_ids, record.segmentations, strict=True):
+        if segmentation is None:
+            continue
+        known += 1
+        try:
+            decode_mask(segmentation, (record.height, record.width))
+        except RowProblem as problem:
+            findings.append(problem.at(record.file_name, f"annotation {object_id}"))
+    if 0 < known < record.num_objects:
+        reason = f"{known} of {record.num_objects} objects have a mask, so none of them is used"
+        where = f"image {record.image_id}"
+        findings.append(Finding("warning", record.file_name, where, reason, "add the others"))
+    return findings
+
+
+def _duplicates(names: Sequence[str]) -> Finding:
+    others = ", ".join(names[1:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return Finding("warning", names[0], "", f"has the same pixels as {others}", "keep one of them")
+
+
+def _unused(examined: Examination) -> list[Finding]:
+    used = {record.path for record in examined.records}
+    files = [path for path in examined.folder.image_files() if path not in used]
+    if not files:
+        return []
+    first = ", ".join(shown(path.name) for path in files[:3]) + (", ..." if len(files) > 3 else "")
+    reason = f"{len(files)} image files are not used: {first}"
+    return [
+        Finding("warning", examined.source.name, "", reason, "add them to images, or leave them")
+    ]

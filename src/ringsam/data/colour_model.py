@@ -1,0 +1,68 @@
+"""What colour alone says: GrabCut, seeded by the two boxes (Rother 2004)."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+_MARGIN = 0.3  # of the big box's side, on each side: the background that the model learns from
+_MAX_SIDE_PX = 128  # crops are brought down to this: as fine as SAM's decoder draws an object
+_NUM_ROUNDS = 5
+
+
+def colour_mask(
+    pixels: Pixels, big_box: npt.NDArray[np.float32], small_box: npt.NDArray[np.float32]
+) -> Mask:
+    """The object's mask (height, width): the small box is object, outside the big box is not, colours decide the ring.
+
+    Where a colour model cannot be fitted (a crop of a few pixels) it is the small box. The same
+    image and boxes always give the same mask.
+    """
+    height, width = pixels.shape[:2]
+    left, top, right, bottom = _window(big_box, height=height, width=width)
+    scale = min(1.0, _MAX_SIDE_PX / max(right - left, bottom - top))
+    size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
+    crop: Pixels = np.asarray(
+        cv2.resize(pixels[top:bottom, left:right], size, interpolation=cv2.INTER_AREA),
+        dtype=np.uint8,
+    )
+    corner = np.array([left, top, left, top], dtype=np.float32)
+    seeds = np.full(crop.shape[:2], cv2.GC_BGD, dtype=np.uint8)
+    seeds[_rows_columns((big_box - corner) * scale, seeds.shape)] = cv2.GC_PR_FGD
+    seeds[_rows_columns((small_box - corner) * scale, seeds.shape)] = cv2.GC_FGD
+    found = _cut(crop, seeds)
+    mask = np.zeros((height, width), dtype=np.bool_)
+    full = cv2.resize(
+        found.astype(np.uint8), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR
+    )
+    mask[top:bottom, left:right] = full > 0
+    return mask
+
+
+def _window(box: npt.NDArray[np.float32], *, height: int, width: int) -> tuple[int, int, int, int]:
+    """The big box and a margin, in whole pixels inside the image."""
+    margin_x, margin_y = _MARGIN * (box[2] - box[0]) + 2, _MARGIN * (box[3] - box[1]) + 2
+    left, top = max(0, int(box[0] - margin_x)), max(0, int(box[1] - margin_y))
+    right, bottom = int(np.ceil(box[2] + margin_x)), int(np.ceil(box[3] + margin_y))
+    return left, top, min(width, right), min(height, bottom)
+
+
+def _rows_columns(box: npt.NDArray[np.float32], shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The pixels of a box, one at least."""
+    left, top = (min(round(float(v)), s - 1) for v, s in zip(box[:2], shape[::-1], strict=True))
+    right, bottom = (round(float(v)) for v in box[2:])
+    return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
+
+
+def _cut(crop: Pixels, seeds: npt.NDArray[np.uint8]) -> Mask:
+    """GrabCut's answer on the crop; the seeds' object where there is no background to learn from."""
+    core: Mask = seeds == cv2.GC_FGD
+    if not (seeds == cv2.GC_BGD).any():
+        return core
+    models = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.setRNGSeed(0)
+    cv2.grabCut(crop, seeds, (0, 0, 0, 0), *models, _NUM_ROUNDS, cv2.GC_INIT_WITH_MASK)
+    found: Mask = core | (seeds == cv2.GC_PR_FGD)
+    return found

@@ -1,0 +1,115 @@
+"""The one reader: COCO JSON with `big_box` and `small_box` per annotation becomes samples."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ringsam.batch import Sample
+from ringsam.data.annotations import find_annotations
+from ringsam.data.colour_model import colour_mask
+from ringsam.data.colours import Pixels
+from ringsam.data.findings import finding_lines
+from ringsam.data.images import read_image
+from ringsam.data.masks import Rle, decode_mask, encode_mask
+from ringsam.data.records import ImageRecord, TwoBoxData, decode_masks
+from ringsam.data.rows import examine
+from ringsam.errors import InputError
+from ringsam.geometry import Frame
+
+__all__ = [
+    "ImageRecord",
+    "TwoBoxData",
+    "TwoBoxDataset",
+    "decode_masks",
+    "find_annotations",
+    "read_two_boxes",
+]
+
+
+def read_two_boxes(data: Path, *, images_in: Path | None = None) -> TwoBoxData:
+    """All images of `data`, a folder with its JSON or the JSON itself; only headers are read.
+
+    The images lie in `images_in`, or where the annotations are. Raises InputError with every bad row: its text is cut to a readable length, its `rows` are all.
+    """
+    examined = examine(data, images_in=images_in)
+    errors = [finding for finding in examined.findings if finding.severity == "error"]
+    if errors:
+        message = f"{examined.source}: {len(errors)} errors in the data"
+        refusal = InputError(message, finding_lines(errors))
+        refusal.rows = [str(finding) for finding in errors]
+        raise refusal
+    return TwoBoxData(
+        root=examined.folder.root,
+        source=examined.source,
+        images=examined.records,
+        categories=examined.categories,
+        warnings=examined.findings,
+    )
+
+
+@runtime_checkable
+class Preprocess(Protocol):
+    """What brings an image and its masks into the model's input frame."""
+
+    def image(self, pixels: npt.NDArray[np.uint8]) -> tuple[Float[Tensor, "3 s s"], Frame]: ...
+
+    def masks(self, masks: Bool[Tensor, "n h w"], frame: Frame) -> Bool[Tensor, "n s s"]: ...
+
+
+class TwoBoxDataset(Dataset[Sample]):
+    """One sample an image, 0..n objects; masks only where asked for and there, a colour model's where asked for."""
+
+    def __init__(
+        self,
+        records: Sequence[ImageRecord],
+        preprocess: Preprocess,
+        *,
+        with_masks: bool,
+        with_colours: bool = False,
+    ) -> None:
+        self.records = records
+        self.preprocess = preprocess
+        self.with_masks = with_masks
+        self.with_colours = with_colours
+        self._colours: dict[int, list[Rle]] = {}  # by index: fitted once, kept as run lengths
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Raises InputError where the image is corrupt or no longer the one that was checked."""
+        record = self.records[index]
+        pixels = read_image(record.path)
+        if pixels.shape[:2] != (record.height, record.width):
+            raise InputError(
+                f"{record.path}: is {pixels.shape[1]} x {pixels.shape[0]} now, "
+                f"was {record.width} x {record.height}"
+                " when the data was read; put the right image back"
+            )
+        image, frame = self.preprocess.image(pixels)
+        masks = decode_masks(record) if self.with_masks else None
+        return Sample(
+            image=image,
+            frame=frame,
+            big_boxes=frame.boxes_to_input(torch.from_numpy(record.big_boxes)),
+            small_boxes=frame.boxes_to_input(torch.from_numpy(record.small_boxes)),
+            object_ids=torch.from_numpy(record.object_ids),
+            gt_masks=None if masks is None else self.preprocess.masks(masks, frame),
+            colour_masks=self._colour_masks(index, pixels, frame) if self.with_colours else None,
+        )
+
+    def _colour_masks(self, index: int, pixels: Pixels, frame: Frame) -> Bool[Tensor, "n s s"]:
+        if index not in self._colours:
+            record = self.records[index]
+            pairs = zip(record.big_boxes, record.small_boxes, strict=True)
+            self._colours[index] = [encode_mask(colour_mask(pixels, *pair)) for pair in pairs]
+        masks = [decode_mask(rle, pixels.shape[:2]) for rle in self._colours[index]]
+        found = np.stack(masks) if masks else np.zeros((0, *pixels.shape[:2]), dtype=np.bool_)
+        return self.preprocess.masks(torch.from_numpy(found), frame)

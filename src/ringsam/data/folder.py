@@ -1,0 +1,85 @@
+"""Image files by the names the annotations give them, never outside their folder."""
+
+import os
+import re
+import unicodedata
+from functools import cached_property
+from pathlib import Path, PureWindowsPath
+
+from ringsam.data.findings import RowProblem, shown
+from ringsam.data.images import IMAGE_SUFFIXES
+
+
+class ImageFolder:
+    """The folder that holds the images; its listing is made once, when it is first needed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._real_root = root.resolve()
+
+    def locate(self, name: object) -> Path:
+        """The image file called `name`, in whichever Unicode form; raises RowProblem."""
+        if not isinstance(name, str) or not name.strip():
+            raise RowProblem(
+                f"file_name is {ascii(name)[:60]}, not a name", "write the image's name"
+            )
+        refuse_unsafe(name)
+        path = self.root / name
+        try:
+            real = path.resolve(strict=True)
+        except (OSError, ValueError, RuntimeError):  # none there, not encodable, a loop of links
+            path = self._by_other_form(name)
+            real = Path(os.path.realpath(path))
+        if not real.is_relative_to(self._real_root):
+            raise RowProblem(
+                "is a link that leads out of the image folder", "copy the image itself"
+            )
+        if not real.is_file():
+            raise RowProblem("is not a file", "name an image file")
+        return path
+
+    def image_files(self) -> list[Path]:
+        """All files below the folder that look like images, sorted."""
+        files = self._listing.values()
+        return sorted(path for path in files if path.suffix.lower() in IMAGE_SUFFIXES)
+
+    @cached_property
+    def _listing(self) -> dict[str, Path]:
+        """Paths by composed (NFC) name relative to the folder."""
+        found = {}
+        for folder, _, names in os.walk(self.root):
+            for path in (Path(folder, name) for name in names):
+                found[_composed(path.relative_to(self.root).as_posix())] = path
+        return found
+
+    @cached_property
+    def _names_by_lower_case(self) -> dict[str, str]:
+        return {name.lower(): name for name in self._listing}
+
+    def _by_other_form(self, name: str) -> Path:
+        composed = _composed(name)
+        if composed in self._listing:
+            return self._listing[composed]
+        other_case = self._names_by_lower_case.get(composed.lower())
+        if other_case is not None:
+            raise RowProblem("no such file", f"the folder has {shown(other_case)}: mind the case")
+        raise RowProblem(
+            "no such file", f"put it into {self.root} or mend file_name, which is relative to there"
+        )
+
+
+def refuse_unsafe(name: str) -> None:
+    """Raises RowProblem for a name that could lead out of the folder on any system."""
+    mend = "write the name relative to the image folder"
+    if "\0" in name:
+        raise RowProblem("the file name holds a NUL character", mend)
+    if ".." in re.split(r"[/\\]", name):
+        raise RowProblem("the file name climbs out with '..'", mend)
+    if name[0] in "/\\" or PureWindowsPath(name).drive:
+        raise RowProblem("the file name is an absolute path", mend)
+    if "\\" in name:
+        raise RowProblem("the file name holds a backslash", "write / between folders")
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

@@ -1,0 +1,140 @@
+"""`ringsam evaluate`: zero-shot SAM against adapted SAM, the same images, the same prompts."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from ringsam.config import PromptPolicy
+from ringsam.data.dataset import TwoBoxData, read_two_boxes
+from ringsam.data.images import read_image
+from ringsam.data.records import ImageRecord, decode_masks
+from ringsam.errors import InputError
+from ringsam.evaluation.result import Evaluation, ObjectRow, summarize, write_evaluation
+from ringsam.evaluation.scores import score_prediction
+from ringsam.predict import Prediction, Predictor, load, load_of_run
+from ringsam.runs import RunFolder
+
+
+def evaluate(
+    run_or_weights: str | Path,
+    data: str | Path,
+    *,
+    prompts: PromptPolicy = "box",
+    device: str | None = None,
+) -> Evaluation:
+    """Each object's masks against its ground truth: a run's two SAMs, or the one of plain weights as `zero_shot`.
+
+    A run keeps the result in its folder. `device` is the GPU where there is one. Raises InputError
+    for data without any mask.
+    """
+    boxes = read_two_boxes(Path(data))
+    records = scorable(boxes)
+    models = load_models(run_or_weights, device=device)
+    console = Console(file=sys.stderr)
+    rows: list[ObjectRow] = []
+    steps = track(
+        records, "evaluating", console=console, transient=True, disable=not console.is_terminal
+    )
+    for record in steps:
+        rows += score_image(record, models, prompts=prompts, categories=boxes.categories)
+    evaluation = summarize(
+        rows, boxes, model=str(run_or_weights), data=str(Path(data).resolve()), prompts=prompts
+    )
+    if RunFolder(Path(run_or_weights)).is_run():
+        write_evaluation(evaluation, RunFolder(Path(run_or_weights)).evaluation)
+    return evaluation
+
+
+def scorable(data: TwoBoxData) -> list[ImageRecord]:
+    """Each image once, with those of its objects that have a mask; raises InputError where none has."""
+    by_id = {record.image_id: select_objects(record, masked(record)) for record in data.images}
+    records = [record for record in by_id.values() if record.num_objects]
+    if not records:
+        mend = "`ringsam predict` needs none"
+        beside = data.source.with_name("annotations.json")
+        if beside != data.source and beside.is_file():
+            mend = f"try {beside}, which lies beside it"
+        reason = "no object has a mask, and evaluation needs masks (`segmentation`) to compare with"
+        raise InputError(f"{data.source}: {reason}; {mend}")
+    return records
+
+
+def masked(record: ImageRecord) -> list[int]:
+    """The places of the objects that have a mask."""
+    return [i for i, segmentation in enumerate(record.segmentations) if segmentation is not None]
+
+
+def select_objects(record: ImageRecord, places: Sequence[int]) -> ImageRecord:
+    """The image with these of its objects only."""
+    index = np.asarray(places, dtype=np.int64)
+    return replace(
+        record,
+        big_boxes=record.big_boxes[index],
+        small_boxes=record.small_boxes[index],
+        object_ids=record.object_ids[index],
+        category_ids=record.category_ids[index],
+        segmentations=tuple(record.segmentations[place] for place in places),
+    )
+
+
+def load_models(run_or_weights: str | Path, *, device: str | None = None) -> dict[str, Predictor]:
+    """`zero_shot` and `adapted` of a run; of plain weights `zero_shot` alone."""
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    adapted = load(run_or_weights).to(device)
+    folder = RunFolder(Path(run_or_weights))
+    if not folder.is_run():
+        return {"zero_shot": adapted}
+    return {"zero_shot": load_of_run(folder, folder.original).to(device), "adapted": adapted}
+
+
+def score_image(
+    record: ImageRecord,
+    models: Mapping[str, Predictor],
+    *,
+    prompts: PromptPolicy,
+    categories: Mapping[int, str],
+) -> list[ObjectRow]:
+    """One row for each object of an image whose objects all have masks."""
+    targets = decode_masks(record)
+    assert targets is not None
+    scores = {
+        name: score_prediction(prediction, targets)
+        for name, prediction in predict_record(record, models, prompts=prompts).items()
+    }
+    return [
+        ObjectRow(
+            image_id=record.image_id,
+            file_name=record.file_name,
+            object_id=int(object_id),
+            category=categories.get(int(category_id), str(category_id)),
+            **{name: rows[place] for name, rows in scores.items()},
+        )
+        for place, (object_id, category_id) in enumerate(
+            zip(record.object_ids, record.category_ids, strict=True)
+        )
+    ]
+
+
+def predict_record(
+    record: ImageRecord, models: Mapping[str, Predictor], *, prompts: PromptPolicy
+) -> dict[str, Prediction]:
+    """Each model's masks of an image's objects; the object ids decide the draws, so all get the same prompts."""
+    pixels = read_image(record.path)
+    if pixels.shape[:2] != (record.height, record.width):
+        raise InputError(f"{record.path}: changed while it was used; put the old file back")
+    return {
+        name: model.predict(
+            pixels,
+            record.big_boxes,
+            record.small_boxes,
+            prompts=prompts,
+            object_ids=record.object_ids,
+        )
+        for name, model in models.items()
+    }

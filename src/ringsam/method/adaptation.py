@@ -1,0 +1,192 @@
+"""THE HEART: one step of the method. Its comments are the boxes of the flow chart in docs/method.md."""
+
+import copy
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from ringsam.batch import Batch
+from ringsam.config import MethodConfig
+from ringsam.draws import Draws
+from ringsam.method.losses import Scalar, distillation, info_nce, iou_loss, mask_loss
+from ringsam.method.prompts import make_prompts
+from ringsam.method.pseudo_labels import PseudoLabels
+from ringsam.method.ranks import share_of, sum_over_ranks
+from ringsam.method.sampling import Contrast, sample_contrast
+from ringsam.method.self_training import (
+    box_constraint_loss,
+    box_regions,
+    make_targets,
+    self_training_loss,
+)
+from ringsam.method.teacher import EmaTeacher
+from ringsam.method.tower import Features, PixelProjectionHead, Tower
+from ringsam.metrics import iou
+from ringsam.sam.model import Prompts, Sam
+from ringsam.sam.preprocess import upsample
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What a step made: the loss that trains, its terms, and what monitors and the ledger read."""
+
+    loss: Scalar
+    terms: dict[str, Scalar]
+    student: Features
+    prompts: Prompts
+    pseudo: PseudoLabels
+    contrast: Contrast
+    signal: bool  # some object of some rank had something to teach; else the step must not move a weight
+
+
+class TrainedParts(NamedTuple):
+    encoder: dict[str, nn.Parameter]  # by SamModel's own names below `vision_encoder.`
+    head: dict[str, nn.Parameter]
+
+
+class Adaptation(nn.Module):
+    """Student, EMA teacher and original SAM around one frozen trunk, prompt encoder and mask decoder."""
+
+    def __init__(
+        self, sam: Sam, config: MethodConfig, *, seed: int = 0, checkpointing: bool = False
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.sam = sam.requires_grad_(False).eval()
+        sam.split(config.unfreeze_last_k)
+        self.reference = copy.deepcopy(sam.tail())
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            head = PixelProjectionHead(sam.embedding_dim, config.proj_dim)
+        self.student = Tower(sam.tail(checkpointing=checkpointing).requires_grad_(True), head)
+        if config.unfreeze_last_k and not config.train_neck:
+            sam.model.vision_encoder.neck.requires_grad_(False)
+        self.teacher = EmaTeacher(self.student, ema_decay=config.ema_decay)
+
+    def step(self, batch: Batch, draws: Draws) -> StepOutput:
+        """One batch through the method; `draws` decides every random choice. Never looks at `batch.gt_masks`."""
+        config = self.config
+
+        # Data input: two boxes -> one prompt an object, shared by teacher and student
+        prompts = make_prompts(batch, config.prompts, num_points=config.num_points, draws=draws)
+
+        with torch.no_grad():
+            # Frozen trunk: the same blocks for student, teacher and original, so it runs once
+            trunk = self.sam.encode_trunk(batch.images)
+
+            # Teacher model: pseudo-labels, trusted where the entropy is low
+            teacher = self.teacher(trunk)
+            logits = self.sam.decode(teacher.embedding, batch.image_index, prompts).logits
+            pseudo = PseudoLabels.from_logits(
+                upsample(logits, self.sam.input_size),
+                grid=self.sam.grid,
+                entropy_thresh=config.entropy_thresh,
+            )
+
+            # Original SAM: what the student must not forget
+            reference = self.reference(trunk)
+
+        # Student model: the only part that learns
+        student = self.student(trunk)
+
+        # Contrast sampling: trusted cores are pulled to the teacher, hard negatives pushed away
+        contrast = sample_contrast(
+            student.projection,
+            teacher.projection,
+            pseudo,
+            batch,
+            pos_samples=config.pos_samples,
+            neg_samples=config.neg_samples,
+            gather_negatives=config.gather_negatives,
+            draws=draws,
+        )
+
+        # Losses: these train; mask loss and IoU loss are monitors
+        terms = {
+            "contrast": contrast.anchor_share
+            * info_nce(
+                contrast.anchors,
+                contrast.positives,
+                contrast.negatives,
+                temperature=config.temperature,
+            ),
+            "distill": distillation(student.embedding, reference),
+        }
+        weights = {"contrast": config.alpha, "distill": config.gamma}
+
+        # Beyond the seed: the student's masks against boxes, colours and teacher
+        if config.trains_masks:
+            decoded = self.sam.decode(student.embedding, batch.image_index, prompts)
+            terms |= mask_terms(decoded.logits, logits, batch, colour_vote=config.colour_vote)
+            weights |= {
+                "self_training": config.self_training,
+                "box_constraint": config.box_constraint,
+            }
+
+        loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+        signal = has_signal(contrast, batch if config.trains_masks else None)
+        return StepOutput(loss, terms, student, prompts, pseudo, contrast, signal)
+
+    @torch.no_grad()
+    def monitor(self, batch: Batch, output: StepOutput) -> dict[str, Scalar]:
+        """Mask loss, IoU loss and mIoU of the student, and the logged total; nothing of it reaches a gradient.
+
+        Against the ground truth where the batch has it, else against the pseudo-labels, under names ending in `_pseudo`.
+        """
+        decoded = self.sam.decode(output.student.embedding, batch.image_index, output.prompts)
+        logits = upsample(decoded.logits, self.sam.input_size)
+        known = batch.gt_masks is not None
+        targets = batch.gt_masks if batch.gt_masks is not None else output.pseudo.masks
+        mask, iou_error = mask_loss(logits, targets), iou_loss(decoded.iou, logits, targets)
+        values = {
+            "mask_loss": mask,
+            "iou_loss": iou_error,
+            "miou": iou(logits > 0, targets).mean() if batch.num_objects else mask,
+            "total": mask + output.loss.detach() + self.config.beta * iou_error,
+        }
+        return values if known else {f"{name}_pseudo": value for name, value in values.items()}
+
+    def update_teacher(self) -> None:
+        """EMA teacher update: call it after every optimizer step that moved a weight."""
+        self.teacher.update(self.student)
+
+    def trained_parts(self) -> TrainedParts:
+        """Every parameter that learns, by name: the seed's `sam_image_encoder` and `proj`."""
+        encoder = self.sam.model.vision_encoder
+        return TrainedParts(
+            {name: p for name, p in encoder.named_parameters() if p.requires_grad},
+            dict(self.student.head.named_parameters()),
+        )
+
+
+def mask_terms(
+    student: Float[Tensor, "n 1 h w"],
+    teacher: Float[Tensor, "n 1 h w"],
+    batch: Batch,
+    *,
+    colour_vote: float,
+) -> dict[str, Scalar]:
+    """The two losses through the frozen decoder, mean over the objects of all ranks."""
+    regions = box_regions(batch, grid=student.shape[-1])
+    targets = make_targets(teacher[:, 0], regions, batch.colour_masks, vote=colour_vote)
+    share = share_of(torch.tensor(float(batch.num_objects), device=student.device))
+    count = max(batch.num_objects, 1)
+    losses = {
+        "self_training": self_training_loss(student[:, 0], targets, regions),
+        "box_constraint": box_constraint_loss(student[:, 0], regions),
+    }
+    return {name: share * loss.sum() / count for name, loss in losses.items()}
+
+
+def has_signal(contrast: Contrast, batch: Batch | None) -> bool:
+    """Whether any rank has an anchor and a negative, or an object whose mask trains (`batch` given)."""
+    num_objects = 0 if batch is None else batch.num_objects
+    found = torch.tensor(
+        [len(contrast.anchors), len(contrast.negatives), num_objects],
+        device=contrast.anchors.device,
+    )
+    num_anchors, num_negatives, num_masks = sum_over_ranks(found).tolist()
+    return bool(num_masks > 0 or (num_anchors > 0 and num_negatives > 0))

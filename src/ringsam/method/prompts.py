@@ -1,0 +1,38 @@
+"""Prompt policies: two boxes in, a SAM prompt out. SAM has no two-box prompt."""
+
+import torch
+
+from ringsam.batch import Batch
+from ringsam.config import PromptPolicy
+from ringsam.draws import Draws
+from ringsam.geometry import box_centers, sample_box_points, sample_ring_points
+from ringsam.sam.model import Prompts
+
+
+def make_prompts(batch: Batch, policy: PromptPolicy, *, num_points: int, draws: Draws) -> Prompts:
+    """One prompt an object, drawn once and shared by teacher and student."""
+    return _POLICIES[policy](batch, num_points, draws)
+
+
+def ring_prompts(batch: Batch, num_points: int, draws: Draws) -> Prompts:
+    """Points between the two boxes, all labelled object: the seed's prompt."""
+    uniform = draws.uniform(batch.object_ids, 3 * num_points, "ring").unflatten(1, (num_points, 3))
+    points = sample_ring_points(batch.small_boxes, batch.big_boxes, uniform)
+    return Prompts(points=points, labels=torch.ones_like(points[..., 0], dtype=torch.int))
+
+
+def box_prompts(batch: Batch, num_points: int, draws: Draws) -> Prompts:
+    """The big box."""
+    return Prompts(boxes=batch.big_boxes)
+
+
+def core_prompts(batch: Batch, num_points: int, draws: Draws) -> Prompts:
+    """The big box, the small box's centre and further points in the small box, labelled object."""
+    uniform = draws.uniform(batch.object_ids, 2 * (num_points - 1), "core").unflatten(1, (-1, 2))
+    others = sample_box_points(batch.small_boxes, uniform)
+    points = torch.cat([box_centers(batch.small_boxes)[:, None], others], dim=1)
+    labels = torch.ones_like(points[..., 0], dtype=torch.int)
+    return Prompts(points=points, labels=labels, boxes=batch.big_boxes)
+
+
+_POLICIES = {"ring": ring_prompts, "box": box_prompts, "box+core": core_prompts}

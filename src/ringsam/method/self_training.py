@@ -1,0 +1,70 @@
+"""What the two boxes and the colours say of a mask, as losses through the frozen decoder.
+
+All on the decoder's own grid of mask pixels, a quarter of the input frame; every loss is one number an object.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ringsam.batch import Batch
+from ringsam.geometry import Cells, cells_inside, cells_touched
+
+MaskLogits = Float[Tensor, "n h w"]
+SoftMasks = Float[Tensor, "n h w"]
+PerObject = Float[Tensor, " n"]
+
+
+class BoxRegions(NamedTuple):
+    """What the two boxes say for certain of each mask pixel; the ring between them is unknown."""
+
+    core: Cells  # in the small box: object
+    outside: Cells  # not touched by the big box: background
+
+
+def box_regions(batch: Batch, *, grid: int) -> BoxRegions:
+    stride = batch.images.shape[-1] / grid
+    core = cells_inside(batch.small_boxes, grid=grid, stride=stride)
+    return BoxRegions(core, ~cells_touched(batch.big_boxes, grid=grid, stride=stride))
+
+
+def make_targets(
+    teacher: MaskLogits, regions: BoxRegions, colour: Bool[Tensor, "n s s"] | None, *, vote: float
+) -> SoftMasks:
+    """The teacher's probability blended with the colour model's mask, then what the boxes know for certain.
+
+    `vote` is the colour model's share, 0 without one.
+    """
+    target = teacher.float().sigmoid()
+    if colour is not None:
+        seen = F.adaptive_avg_pool2d(colour[:, None].float(), teacher.shape[-1])[:, 0]
+        target = torch.lerp(target, seen, vote)
+    return target.masked_fill(regions.core, 1.0).masked_fill(regions.outside, 0.0)
+
+
+def self_training_loss(logits: MaskLogits, targets: SoftMasks, regions: BoxRegions) -> PerObject:
+    """Cross-entropy over the big box plus soft Dice over the frame (Milletari 2016), against soft targets."""
+    logits, inside = logits.float(), (~regions.outside).float()
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    per_box = (cross_entropy * inside).flatten(1).sum(dim=1) / inside.flatten(1).sum(dim=1)
+    soft = logits.sigmoid().flatten(1)
+    wanted = targets.flatten(1)
+    shared = (soft * wanted).sum(dim=1)
+    dice = 1 - (2 * shared + 1) / (soft.square().sum(dim=1) + wanted.square().sum(dim=1) + 1)
+    return per_box + dice
+
+
+def box_constraint_loss(logits: MaskLogits, regions: BoxRegions) -> PerObject:
+    """Cross-entropy where the boxes leave no doubt: mean over the core, and over the outside in units of the big box.
+
+    (The tightness and background priors of Kervadec 2020, for two boxes.)
+    """
+    logits = logits.float()
+    missed = F.softplus(-logits) * regions.core
+    spilled = F.softplus(logits) * regions.outside
+    core_px = regions.core.flatten(1).sum(dim=1)
+    box_px = (~regions.outside).flatten(1).sum(dim=1)
+    return missed.flatten(1).sum(dim=1) / core_px + spilled.flatten(1).sum(dim=1) / box_px

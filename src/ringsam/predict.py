@@ -1,0 +1,120 @@
+"""Ask SAM, original or adapted, for the masks of an image's boxes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from ringsam.batch import Sample, collate
+from ringsam.config import PromptPolicy
+from ringsam.draws import Draws
+from ringsam.errors import InputError
+from ringsam.geometry import Boxes, Frame
+from ringsam.method.prompts import make_prompts
+from ringsam.method.pseudo_labels import mask_entropy
+from ringsam.runs import RunFolder
+from ringsam.sam.model import Sam
+from ringsam.sam.preprocess import Preprocess, logits_to_image
+from ringsam.sam.weights import load_sam
+
+_DRAWING_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One row an object, in the order of the boxes."""
+
+    masks: Bool[Tensor, "n height width"]  # in the image's own pixels
+    iou: Float[Tensor, " n"]  # as SAM predicts it for its mask
+    entropy: Float[Tensor, " n"]  # nats, mean over the image
+
+
+class Predictor:
+    """A SAM that takes images and boxes in the images' own pixels."""
+
+    def __init__(self, sam: Sam, *, preprocess: Preprocess, num_points: int = 10) -> None:
+        self.sam = sam.eval().requires_grad_(False)
+        self.preprocess = preprocess
+        self.num_points = num_points
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        image: UInt8[np.ndarray, "height width 3"],
+        big_boxes: object,
+        small_boxes: object = None,
+        *,
+        prompts: PromptPolicy = "box",
+        object_ids: object = None,
+    ) -> Prediction:
+        """One mask for each big box of an RGB image.
+
+        Boxes are `[x1, y1, x2, y2]` rows in image pixels. Prompts other than `box` need the small
+        boxes too; their points are drawn from `object_ids` (0, 1, ... where not given).
+        """
+        pixels, frame = self.preprocess.image(np.asarray(image))
+        big = as_boxes(big_boxes, "big_boxes")
+        if prompts != "box" and small_boxes is None:
+            raise InputError(f"prompts {prompts!r} need small_boxes; give them, or use 'box'")
+        small = as_boxes(big_boxes if small_boxes is None else small_boxes, "small_boxes")
+        if len(big) != len(small):
+            raise InputError(f"{len(big)} big boxes but {len(small)} small boxes; give one each")
+        ids = torch.arange(len(big)) if object_ids is None else torch.as_tensor(object_ids)
+        sample = Sample(
+            pixels, frame, frame.boxes_to_input(big), frame.boxes_to_input(small), ids, None
+        )
+        batch = collate([sample]).to(self.sam.device)
+        asked = make_prompts(batch, prompts, num_points=self.num_points, draws=Draws(0, 0))
+        decoded = self.sam.decode(self.sam.encode(batch.images), batch.image_index, asked)
+        drawn = [_draw(logits, frame) for logits in decoded.logits.split(_chunk(frame))]
+        masks, entropy = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+        return Prediction(masks, decoded.iou.cpu(), entropy)
+
+    def to(self, device: str | torch.device) -> "Predictor":
+        self.sam.to(device)
+        return self
+
+
+def load(run_or_weights: str | Path) -> Predictor:
+    """A run's adapted SAM, or any weights that `ringsam train --weights` takes."""
+    folder = RunFolder(Path(run_or_weights))
+    if folder.is_run():
+        return load_of_run(folder, folder.path)
+    sam = load_sam(run_or_weights)
+    return Predictor(sam, preprocess=Preprocess(sam.input_size))
+
+
+def load_of_run(folder: RunFolder, weights: Path) -> Predictor:
+    """A run's adapted SAM (`folder.path`) or its `folder.original`, with the run's own preprocessing."""
+    config = folder.read_config()
+    sam = load_sam(weights)
+    preprocess = Preprocess(sam.input_size, config.data.resize)
+    return Predictor(sam, preprocess=preprocess, num_points=config.method.num_points)
+
+
+def as_boxes(boxes: object, name: str) -> Boxes:
+    tensor = torch.as_tensor(boxes, dtype=torch.float32)
+    if tensor.numel() == 0:
+        return tensor.new_zeros((0, 4))
+    if tensor.dim() != 2 or tensor.shape[1] != 4 or not tensor.isfinite().all():
+        raise InputError(
+            f"{name}: expected finite rows [x1, y1, x2, y2], found shape {list(tensor.shape)}"
+        )
+    if (tensor[:, 2:] <= tensor[:, :2]).any():
+        raise InputError(f"{name}: every box needs x1 < x2 and y1 < y2")
+    return tensor
+
+
+def _draw(logits: Float[Tensor, "n 1 h w"], frame: Frame) -> tuple[Tensor, Tensor]:
+    """Masks in the image frame (n, height, width) and their entropies (n,)."""
+    on_image = logits_to_image(logits, frame)
+    return (on_image > 0).cpu(), mask_entropy(on_image).cpu()
+
+
+def _chunk(frame: Frame) -> int:
+    """How many masks are drawn at once, so that their logits fit in the memory allowed."""
+    largest = max(frame.image_height * frame.image_width, frame.input_size**2)
+    return max(1, _DRAWING_BYTES // (4 * largest))

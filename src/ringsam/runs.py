@@ -1,0 +1,100 @@
+"""A run folder: the names of its files, in one place."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ringsam.config import Config, read_config
+from ringsam.errors import InputError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where `ringsam train` leaves what it makes."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def data_note(self) -> Path:
+        """Which data the run was trained on."""
+        return self.path / "data.json"
+
+    @property
+    def original(self) -> Path:
+        """SAM before the adaptation, a transformers folder."""
+        return self.path / "original"
+
+    @property
+    def adapted(self) -> Path:
+        """SAM after the last finished epoch, a transformers folder."""
+        return self.path / "adapted"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line: every loss, monitor and ledger entry of an epoch."""
+        return self.path / "log" / "metrics.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.path / "evaluation.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def is_run(self) -> bool:
+        return self.config.is_file()
+
+    def create(self) -> None:
+        """Make the folder; one that holds anything is refused, so that no run is ever written over."""
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"{self.path}: is a file; give another --out")
+        if self.path.is_dir() and any(self.path.iterdir()):
+            mend = f"continue it with `ringsam resume {self.path}`, or give another --out"
+            raise InputError(f"{self.path}: the run folder is not empty; {mend}")
+        try:
+            self.log.mkdir(parents=True)
+            self.checkpoints.mkdir()
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: cannot be made: {error.strerror}; give another --out"
+            ) from error
+
+    def read_config(self) -> Config:
+        if not self.is_run():
+            raise InputError(f"{self.path}: is not a run folder: {self.config.name} is missing")
+        return read_config(self.config)
+
+    def read_epochs(self) -> list[dict[str, float]]:
+        """What each finished epoch logged, in order; empty before the first."""
+        if not self.metrics.is_file():
+            return []
+        lines = self.metrics.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a crash leaves either the old one or the new one."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)
+
+
+def write_json(path: Path, value: object) -> None:
+    write_atomically(path, json.dumps(value, indent=1, allow_nan=False) + "\n")

@@ -1,0 +1,1 @@
+"""Whose SAM it is: loading, the seam in the encoder, the decoder over many images, preprocessing."""

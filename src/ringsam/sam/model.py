@@ -1,0 +1,165 @@
+"""SAM with a seam: an encoder that can be cut in a frozen trunk and a tail, a decoder over objects of many images."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+from transformers import SamModel
+
+from ringsam.geometry import Boxes, Points
+from ringsam.sam.attention import fold_attention
+
+Embedding = Float[Tensor, "b c h w"]
+
+# Floats the decoder keeps for one object and one cell of the grid, per channel (measured: two layers, upscaling).
+_DECODER_FLOATS = 24
+
+
+class Prompts(NamedTuple):
+    """What SAM is asked, one row an object, in pixels of the input frame; labels 1 is object, 0 is background."""
+
+    points: Points | None = None
+    labels: Int[Tensor, "n p"] | None = None
+    boxes: Boxes | None = None
+
+    def rows(self, start: int, end: int) -> "Prompts":
+        return Prompts(*(None if part is None else part[start:end] for part in self))
+
+
+class Decoded(NamedTuple):
+    """One mask an object."""
+
+    logits: Float[Tensor, "n 1 h w"]  # at a quarter of the input frame
+    iou: Float[Tensor, " n"]  # as SAM predicts it
+
+
+class Patches(nn.Module):
+    """The encoder's first stage: patches and their positions."""
+
+    def __init__(self, encoder: Any) -> None:
+        super().__init__()
+        self.patch_embed = encoder.patch_embed
+        self.pos_embed = encoder.pos_embed
+
+    def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b h w c"]:
+        patches: Tensor = self.patch_embed(images)
+        return patches if self.pos_embed is None else patches + self.pos_embed
+
+
+class Stages(nn.Module):
+    """A run of consecutive encoder stages; without any it hands its input on."""
+
+    def __init__(self, stages: Iterable[nn.Module], *, checkpointing: bool = False) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.checkpointing = checkpointing
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        for stage in self.stages:
+            if self.checkpointing and torch.is_grad_enabled():
+                hidden = checkpoint(stage, hidden, use_reentrant=False)
+            else:
+                hidden = stage(hidden)
+        return hidden
+
+
+class Sam(nn.Module):
+    """SAM; `split` says where the trunk ends, everything else is the original model."""
+
+    def __init__(self, model: SamModel) -> None:
+        super().__init__()
+        self.model = fold_attention(model)
+        encoder = model.vision_encoder
+        # A tuple, so that no weight is registered twice.
+        self._stages = (Patches(encoder), *encoder.layers, encoder.neck)
+        self._trunk_length = 0
+
+    @property
+    def input_size(self) -> int:
+        return int(self.model.config.vision_config.image_size)
+
+    @property
+    def grid(self) -> int:
+        """Cells on one side of the encoder's output."""
+        return self.input_size // int(self.model.config.vision_config.patch_size)
+
+    @property
+    def embedding_dim(self) -> int:
+        return int(self.model.config.vision_config.output_channels)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device  # type: ignore[no-any-return]
+
+    def split(self, unfreeze_last_k: int) -> None:
+        """Cut before the last K blocks; with K = 0 the trunk is empty. Raises ValueError for K beyond the depth."""
+        depth = len(self._stages) - 2
+        if unfreeze_last_k > depth:
+            raise ValueError(
+                f"unfreeze_last_k={unfreeze_last_k}, but this encoder has {depth} blocks"
+            )
+        self._trunk_length = 1 + depth - unfreeze_last_k if unfreeze_last_k else 0
+
+    def tail(self, *, checkpointing: bool = False) -> Stages:
+        """The stages after the cut, sharing this model's weights; copy it for a second tower."""
+        return Stages(self._stages[self._trunk_length :], checkpointing=checkpointing)
+
+    def encode_trunk(self, images: Float[Tensor, "b 3 s s"]) -> Tensor:
+        """What the stages before the cut make of the images; the images themselves where there is no trunk."""
+        hidden: Tensor = images
+        for stage in self._stages[: self._trunk_length]:
+            hidden = stage(hidden)
+        return hidden
+
+    def encode_tail(self, hidden: Tensor) -> Embedding:
+        for stage in self._stages[self._trunk_length :]:
+            hidden = stage(hidden)
+        return hidden
+
+    def encode(self, images: Float[Tensor, "b 3 s s"]) -> Embedding:
+        return self.encode_tail(self.encode_trunk(images))
+
+    def decode(
+        self,
+        embedding: Embedding,
+        image_index: Int[Tensor, " n"],
+        prompts: Prompts,
+        *,
+        memory_bytes: int = 1 << 30,
+    ) -> Decoded:
+        """One mask for each prompt, whichever image it is on; works in chunks that fit the memory given."""
+        if len(image_index) == 0:
+            return self._decode_nothing(embedding)
+        chunk = max(1, memory_bytes // (embedding[0].numel() * _DECODER_FLOATS * 4))
+        position = self.model.get_image_wide_positional_embeddings()
+        chunks = [
+            self._decode(embedding[rows], position, prompts.rows(start, start + len(rows)))
+            for start, rows in zip(
+                range(0, len(image_index), chunk), image_index.split(chunk), strict=True
+            )
+        ]
+        return Decoded(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
+
+    def _decode(self, embedding: Embedding, position: Tensor, prompts: Prompts) -> Decoded:
+        sparse, dense = self.model.prompt_encoder(
+            input_points=None if prompts.points is None else prompts.points[:, None],
+            input_labels=None if prompts.labels is None else prompts.labels[:, None],
+            input_boxes=None if prompts.boxes is None else prompts.boxes[:, None],
+            input_masks=None,
+        )
+        logits, iou = self.model.mask_decoder(
+            image_embeddings=embedding,
+            image_positional_embeddings=position.expand(len(embedding), -1, -1, -1),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=False,
+        )
+        return Decoded(logits[:, 0], iou[:, 0, 0])  # (n, 1, 4h, 4w), (n,)
+
+    def _decode_nothing(self, embedding: Embedding) -> Decoded:
+        side = 4 * self.grid
+        connected = embedding.sum() * 0.0  # keeps the graph, so that every rank runs backward
+        return Decoded(embedding.new_zeros((0, 1, side, side)) + connected, connected.expand(0))

@@ -1,0 +1,99 @@
+"""A SamModel as transformers keeps it: a folder, or a name on the hub."""
+
+import contextlib
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import SamConfig, SamModel
+from transformers.utils import logging
+
+from ringsam.errors import InputError
+
+DECODER_NORM_EPS = 1e-5  # Meta's; transformers says 1e-6, which moves masks by 5e-4
+
+
+def load_folder(folder: Path) -> SamModel:
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            f"{folder}: no config.json; give a transformers folder of a SamModel, or a .pth"
+        )
+    return _load(str(folder), mend="copy the folder again")
+
+
+def load_hub(name: str) -> SamModel:
+    mend = (
+        "check the name, or download it where there is a network and pass its folder with --weights"
+    )
+    return _load(name, mend=mend)
+
+
+def new_model(config: SamConfig) -> SamModel:
+    config.mask_decoder_config.layer_norm_eps = DECODER_NORM_EPS
+    return SamModel(config).eval()
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without transformers' progress bars and its hints on torchvision, which ringsam does without."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _load(source: str, *, mend: str) -> SamModel:
+    try:
+        with quietly():
+            values, _ = SamConfig.get_config_dict(source)
+            _refuse_other_models(values, source)
+            config = SamConfig.from_dict(values)
+            config.mask_decoder_config.layer_norm_eps = DECODER_NORM_EPS
+            model, report = SamModel.from_pretrained(
+                source,
+                config=config,
+                dtype=torch.float32,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # reported below, all of them
+            )
+    except InputError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{source}: refused, its weights hold more than tensors or are damaged; {mend}"
+        ) from error
+    except Exception as error:  # damaged files raise whatever their many readers stumble over
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{source}: no SAM could be loaded ({reason}); {mend}") from error
+    _refuse_incomplete(report, source)
+    return model.eval()
+
+
+def _refuse_other_models(values: dict[str, object], source: str) -> None:
+    is_sam = values.get("model_type") == "sam"
+    if not is_sam or values.get("architectures") not in (None, ["SamModel"]):
+        found = f"{values.get('model_type')!r}, {values.get('architectures')}"
+        raise InputError(
+            f"{source}: is not a SamModel but {found}; ringsam adapts the first Segment Anything"
+        )
+
+
+def _refuse_incomplete(report: dict[str, Any], source: str) -> None:
+    missing = sorted(report["missing_keys"])
+    misshapen = sorted(name for name, *_ in report["mismatched_keys"])
+    if missing:
+        raise InputError(
+            f"{source}: {len(missing)} of SAM's weights are missing, {missing[0]} among them"
+        )
+    if misshapen:
+        raise InputError(
+            f"{source}: {len(misshapen)} weights have not the shape that config.json says, "
+            f"{misshapen[0]} among them"
+        )

@@ -1,0 +1,106 @@
+"""Settings to objects: SAM, the adaptation, the loader, the Trainer."""
+
+import sys
+from datetime import timedelta
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+from lightning_utilities.core.imports import RequirementCache
+
+from ringsam.config import Config, HardwareConfig
+from ringsam.data.dataset import TwoBoxData, TwoBoxDataset
+from ringsam.errors import InputError
+from ringsam.method.adaptation import Adaptation
+from ringsam.runs import RunFolder
+from ringsam.sam.model import Sam
+from ringsam.sam.preprocess import Preprocess
+from ringsam.training.checkpoint import VerifiedCheckpointIO
+from ringsam.training.epoch_log import EpochLog
+from ringsam.training.module import AdaptationModule, TwoBoxLoader
+
+# A rank that is lost ends the others after this long, instead of hanging for ever.
+RANK_TIMEOUT = timedelta(minutes=30)
+
+
+def build_module(sam: Sam, config: Config) -> AdaptationModule:
+    """The method around this SAM. Raises InputError for settings that this SAM cannot have."""
+    try:
+        adaptation = Adaptation(
+            sam,
+            config.method,
+            seed=config.seed,
+            checkpointing=config.hardware.checkpointing,
+        )
+    except ValueError as error:
+        raise InputError(f"--method.unfreeze-last-k: {error}") from error
+    # GradScaler and the fused AdamW both unscale; Lightning refuses to clip there.
+    fused = config.hardware.precision != "16-mixed"
+    return AdaptationModule(adaptation, config.optim, seed=config.seed, fused=fused)
+
+
+def build_loader(data: TwoBoxData, sam: Sam, config: Config) -> TwoBoxLoader:
+    """The data's images, in the input frame of this SAM; masks, if it has them, for the monitors."""
+    preprocess = Preprocess(sam.input_size, config.data.resize)
+    return TwoBoxLoader(
+        TwoBoxDataset(
+            data.images,
+            preprocess,
+            with_masks=data.has_masks,
+            with_colours=config.method.colour_vote > 0,
+        ),
+        batch_size=config.optim.batch_size,
+        num_workers=config.data.num_workers,
+        seed=config.seed,
+    )
+
+
+def build_trainer(folder: RunFolder, config: Config) -> L.Trainer:
+    """Lightning's Trainer, writing to this run folder."""
+    checkpoints = ModelCheckpoint(
+        folder.checkpoints,
+        filename="{epoch:04d}",
+        monitor="epoch",
+        mode="max",
+        save_top_k=2,  # the newest, and the one before it should the newest be damaged
+        save_on_train_epoch_end=True,
+    )
+    callbacks: list[L.Callback] = [EpochLog(folder), checkpoints]
+    on_terminal = sys.stdout.isatty()
+    if on_terminal:
+        callbacks.append(RichProgressBar(leave=False))
+    hardware = config.hardware
+    return L.Trainer(
+        accelerator=hardware.accelerator,
+        devices=hardware.devices,
+        num_nodes=hardware.num_nodes,
+        strategy=build_strategy(hardware),
+        precision=hardware.precision,
+        max_epochs=config.epochs,
+        accumulate_grad_batches=config.optim.accumulate,
+        gradient_clip_val=config.optim.clip,
+        logger=build_loggers(folder),
+        callbacks=callbacks,
+        plugins=[VerifiedCheckpointIO()],
+        default_root_dir=folder.path,
+        use_distributed_sampler=False,
+        enable_progress_bar=on_terminal,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+    )
+
+
+def build_strategy(hardware: HardwareConfig) -> Any:
+    if hardware.strategy == "ddp":
+        return DDPStrategy(timeout=RANK_TIMEOUT)
+    return hardware.strategy
+
+
+def build_loggers(folder: RunFolder) -> list[Logger]:
+    """TensorBoard where it is installed (`pip install ringsam[plots]`); the epoch log is always written."""
+    if not RequirementCache("tensorboard"):
+        return []
+    return [TensorBoardLogger(folder.log, name="", version="tensorboard")]

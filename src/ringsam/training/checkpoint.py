@@ -1,0 +1,87 @@
+"""Checkpoints that survive: written beside and moved into place, verified by sha256 before they are read."""
+
+import hashlib
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import CheckpointIO
+
+from ringsam.errors import InputError
+from ringsam.runs import write_atomically
+
+
+class VerifiedCheckpointIO(CheckpointIO):
+    """A file is either whole and as it was written, or it is refused."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        try:
+            with unfinished.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            write_atomically(_digest_file(path), f"{_sha256(unfinished)}  {path.name}\n")
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        return read_checkpoint(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        Path(path).unlink(missing_ok=True)
+        _digest_file(Path(path)).unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, on the CPU; nothing in it is run. Raises InputError where it is cut, altered or hostile."""
+    mend = "resume takes an older one; remove this file"
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint")
+    digest = _digest_file(path)
+    if not digest.is_file():
+        raise InputError(f"{path}: its sha256 file {digest.name} is missing; {mend}")
+    if digest.read_text(encoding="utf-8").split()[:1] != [_sha256(path)]:
+        raise InputError(
+            f"{path}: was cut or altered after it was written (sha256 differs); {mend}"
+        )
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise InputError(
+            f"{path}: holds more than tensors and plain values; refused; {mend}"
+        ) from error
+    if not isinstance(checkpoint, dict) or "sam_image_encoder" not in checkpoint:
+        raise InputError(f"{path}: is not a checkpoint of ringsam")
+    return checkpoint
+
+
+def newest_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
+    """The last checkpoint that can be read, and a line for each newer one that cannot."""
+    refused: list[str] = []
+    for path in sorted(folder.glob("*.ckpt"), reverse=True):
+        try:
+            read_checkpoint(path)
+        except InputError as error:
+            refused.append(str(error))
+        else:
+            return path, refused
+    return None, refused
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,64 @@
+"""One line an epoch: on the terminal, in metrics.jsonl and in metrics.csv."""
+
+import csv
+import json
+import time
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.utilities import rank_zero_only
+
+from ringsam.runs import RunFolder, write_atomically
+
+
+class EpochLog(L.Callback):
+    """Losses, monitors and the signal ledger of each epoch; a resumed run goes on where its checkpoint stands."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.started = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.is_global_zero:
+            self._write(self.folder.read_epochs()[: trainer.current_epoch])
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        row = {"epoch": trainer.current_epoch + 1, "seconds": time.monotonic() - self.started}
+        row |= epoch_figures({k: float(v) for k, v in trainer.callback_metrics.items()})
+        self._write([*self.folder.read_epochs(), row])
+        print_epoch(row, trainer.max_epochs)
+
+    def _write(self, rows: list[dict[str, float]]) -> None:
+        write_atomically(self.folder.metrics, "".join(json.dumps(row) + "\n" for row in rows))
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        with self.folder.metrics.with_suffix(".csv").open(
+            "w", newline="", encoding="utf-8"
+        ) as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def epoch_figures(logged: dict[str, float]) -> dict[str, float]:
+    """An epoch's means and counts; the entropy's sum becomes its mean over objects."""
+    entropy = logged.pop("entropy_sum", 0.0) / max(logged.get("num_objects", 0.0), 1.0)
+    counts = {key: round(value) for key, value in logged.items() if key.startswith("num_")}
+    return {**logged, **counts, "entropy": entropy}
+
+
+@rank_zero_only
+def print_epoch(row: dict[str, Any], num_epochs: int | None) -> None:
+    trusted = f"trusted {row['num_trusted']}/{row['num_objects']}"
+    negatives = row["num_missed"] + row["num_spurious"]
+    print(
+        f"epoch {row['epoch']}/{num_epochs}  contrast {row['contrast']:.4f}  distill {row['distill']:.2e}  "
+        f"{trusted}  anchors {row['num_anchors']}  hard negatives {negatives}  "
+        f"background {row['num_background']}  steps without signal "
+        f"{row['num_steps_without_signal']}/{row['num_steps']}  {row['seconds']:.0f} s",
+        flush=True,
+    )

@@ -1,0 +1,28 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from written_rows import an_object
+
+
+@pytest.fixture
+def make_data(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a folder of images of 60 x 40 with their two_boxes.json, and gives its path."""
+
+    def make(annotations=None, *, images=None, name="two_boxes.json", text=None, **more) -> Path:
+        images = [{"id": 1, "file_name": "a.png"}] if images is None else images
+        (tmp_path / "images").mkdir(exist_ok=True)
+        for number, row in enumerate(images):
+            pixels = np.random.default_rng(number).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+            path = tmp_path / "images" / str(row.get("file_name"))
+            if path.parent.is_dir() and "\0" not in str(path) and ".." not in str(path):
+                Image.fromarray(pixels).save(path, "PNG")
+        rows = [an_object()] if annotations is None else annotations
+        content = {"images": images, "annotations": rows, "categories": []} | more
+        (tmp_path / name).write_text(json.dumps(content) if text is None else text)
+        return tmp_path
+
+    return make

@@ -1,0 +1,145 @@
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from made_runs import make_data, make_run
+from PIL import Image
+from rich.console import Console
+from tiny import tiny_sam
+
+from ringsam import metrics
+from ringsam.config import Config
+from ringsam.data.dataset import decode_masks, read_two_boxes
+from ringsam.data.images import read_image
+from ringsam.errors import InputError
+from ringsam.evaluation.evaluate import evaluate, scorable
+from ringsam.evaluation.result import Evaluation, read_evaluation, write_evaluation
+from ringsam.evaluation.table import print_evaluation
+from ringsam.predict import load
+from ringsam.runs import RunFolder
+from ringsam.sam.weights import save_folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return make_run(tmp_path_factory.mktemp("runs") / "first", Config())
+
+
+@pytest.fixture(scope="module")
+def evaluation(run: RunFolder, data: Path) -> Evaluation:
+    return evaluate(run.path, data, prompts="box+core")
+
+
+def test_the_json_has_both_models_and_their_difference(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    write_evaluation(evaluation, tmp_path / "out.json")
+    content = json.loads((tmp_path / "out.json").read_text())
+    for model in ("zero_shot", "adapted", "difference"):
+        assert {"miou", "dice", "boundary_iou", "miou_per_image", "failures"} <= content[
+            model
+        ].keys()
+        assert content[model]["intervals"]["miou"][0] <= content[model]["miou"]
+    assert (content["prompts"], content["num_images"], content["num_objects"]) == ("box+core", 3, 5)
+    assert content["objects"][0].keys() >= {"object_id", "file_name", "zero_shot", "adapted"}
+    difference = content["adapted"]["miou"] - content["zero_shot"]["miou"]
+    assert content["difference"]["miou"] == pytest.approx(difference)
+
+
+def test_the_scores_are_those_of_the_runs_own_predictor(
+    evaluation: Evaluation, run: RunFolder, data: Path
+) -> None:
+    record = read_two_boxes(data).images[0]
+    masks = load(run.path).predict(
+        read_image(record.path), record.big_boxes, record.small_boxes,
+        prompts="box+core", object_ids=record.object_ids,
+    ).masks  # fmt: skip
+    targets = decode_masks(record)
+    assert targets is not None
+    rows = [row.adapted for row in evaluation.objects if row.image_id == record.image_id]
+    assert [row.iou for row in rows if row] == metrics.iou(masks, targets).tolist()
+    assert [row.boundary_iou for row in rows if row] == metrics.boundary_iou(
+        masks, targets
+    ).tolist()
+
+
+def test_a_run_keeps_its_evaluation(evaluation: Evaluation, run: RunFolder) -> None:
+    assert read_evaluation(run.evaluation) == evaluation
+
+
+def test_objects_without_a_mask_are_counted_not_scored(evaluation: Evaluation) -> None:
+    assert (evaluation.num_skipped, evaluation.num_skipped_images) == (1, 0)
+    assert 31 not in {row.object_id for row in evaluation.objects}
+
+
+def test_plain_weights_are_evaluated_as_zero_shot(run: RunFolder, data: Path) -> None:
+    found = evaluate(run.original, data)
+    assert found.adapted is None
+    assert found.difference is None
+    assert found == evaluate(str(run.original), data)
+
+
+def test_the_same_weights_twice_make_no_difference(data: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", Config())
+    for file in run.original.iterdir():
+        (run.adapted / file.name).write_bytes(file.read_bytes())
+    change = evaluate(run.path, data, prompts="ring").difference
+    assert change is not None
+    assert (change.miou, change.num_better, change.num_worse) == (0, 0, 0)
+
+
+def test_data_without_masks_is_refused_with_the_mend(tmp_path: Path, run: RunFolder) -> None:
+    data = make_data(tmp_path / "data", masks=False)
+    with pytest.raises(
+        InputError, match=r"needs masks \(`segmentation`\).*`ringsam predict` needs none"
+    ):
+        evaluate(run.path, data)
+    (data / "annotations.json").rename(data / "two_boxes.json")
+    make_data(tmp_path / "other")
+    (tmp_path / "other" / "annotations.json").rename(data / "annotations.json")
+    with pytest.raises(InputError, match=r"try .*annotations\.json"):
+        evaluate(run.path, data)
+
+
+def test_an_image_that_changed_is_refused(tmp_path: Path, run: RunFolder) -> None:
+    data = read_two_boxes(make_data(tmp_path / "data"))
+    record = scorable(data)[1]
+    Image.fromarray(np.zeros((10, 10, 3), dtype=np.uint8)).save(record.path)
+    with pytest.raises(InputError, match=r"image_2\.png"):
+        evaluate(run.path, data.source)
+
+
+def test_a_damaged_evaluation_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "evaluation.json"
+    path.write_text('{"zero_shot": 1}')
+    with pytest.raises(InputError, match="make it anew"):
+        read_evaluation(path)
+
+
+def test_weights_that_are_not_numbers_still_give_an_evaluation(tmp_path: Path, data: Path) -> None:
+    sam = tiny_sam()
+    with torch.no_grad():
+        sam.model.vision_encoder.neck.conv1.weight.fill_(torch.nan)
+    save_folder(sam, tmp_path / "broken")
+    found = evaluate(tmp_path / "broken", data)
+    assert found.zero_shot.miou == 0
+    assert found.objects[0].zero_shot.predicted_iou is None
+    write_evaluation(found, tmp_path / "out.json")
+
+
+def test_without_a_terminal_the_table_is_plain_and_whole(evaluation: Evaluation) -> None:
+    stream = io.StringIO()
+    print_evaluation(evaluation, Console(file=stream, width=20))
+    text = stream.getvalue()
+    assert "\x1b" not in text
+    assert "…" not in text
+    assert f"{evaluation.zero_shot.boundary_iou:.4f}" in text
+    assert "skipped: 1 objects without a mask" in text

@@ -1,0 +1,113 @@
+"""Losses through the frozen decoder, against loops over pixels."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import disc_batch, tiny_sam
+
+from ringsam.config import MethodConfig
+from ringsam.draws import Draws
+from ringsam.method.adaptation import Adaptation
+from ringsam.method.self_training import (
+    box_constraint_loss,
+    box_regions,
+    make_targets,
+    self_training_loss,
+)
+
+GRID = 32
+
+
+def logits(num: int, *, seed: int = 0) -> torch.Tensor:
+    return 2 * torch.randn(num, GRID, GRID, generator=torch.Generator().manual_seed(seed))
+
+
+def softplus(x: float) -> float:
+    return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
+
+
+def test_targets_are_certain_where_the_boxes_are_and_blended_in_the_ring():
+    batch = disc_batch()
+    regions = box_regions(batch, grid=GRID)
+    colour = batch.gt_masks.flip(1)
+    targets = make_targets(logits(4), regions, colour, vote=0.25)
+    assert (targets[regions.core] == 1).all() and (targets[regions.outside] == 0).all()
+    for n, r, c in [(0, 10, 10), (1, 12, 9), (2, 8, 20)]:
+        ring = not regions.core[n, r, c] and not regions.outside[n, r, c]
+        seen = colour[n, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2].float().mean().item()
+        teacher = 1 / (1 + math.exp(-logits(4)[n, r, c].item()))
+        if ring:
+            assert targets[n, r, c].item() == pytest.approx(0.75 * teacher + 0.25 * seen, rel=1e-5)
+    assert (~regions.core & ~regions.outside).any()
+
+
+def test_without_a_colour_model_the_teacher_has_the_whole_vote():
+    batch = disc_batch()
+    regions = box_regions(batch, grid=GRID)
+    targets = make_targets(logits(4), regions, None, vote=0.9)
+    ring = ~regions.core & ~regions.outside
+    torch.testing.assert_close(targets[ring], logits(4).sigmoid()[ring])
+
+
+def test_self_training_equals_its_formula():
+    batch = disc_batch()
+    regions = box_regions(batch, grid=GRID)
+    targets = make_targets(logits(4, seed=1), regions, None, vote=0.0)
+    losses = self_training_loss(logits(4), targets, regions)
+    for n in range(4):
+        entropy = inside = shared = squares = 0.0
+        for r in range(GRID):
+            for c in range(GRID):
+                x, t = logits(4)[n, r, c].item(), targets[n, r, c].item()
+                p = 1 / (1 + math.exp(-x))
+                shared, squares = shared + p * t, squares + p * p + t * t
+                if not regions.outside[n, r, c]:
+                    inside += 1
+                    entropy += t * softplus(-x) + (1 - t) * softplus(x)
+        expected = entropy / inside + 1 - (2 * shared + 1) / (squares + 1)
+        assert losses[n].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_box_constraint_equals_its_formula():
+    regions = box_regions(disc_batch(), grid=GRID)
+    losses = box_constraint_loss(logits(4), regions)
+    for n in range(4):
+        missed = spilled = core = box = 0.0
+        for r in range(GRID):
+            for c in range(GRID):
+                x = logits(4)[n, r, c].item()
+                core += float(regions.core[n, r, c])
+                box += float(not regions.outside[n, r, c])
+                missed += softplus(-x) * float(regions.core[n, r, c])
+                spilled += softplus(x) * float(regions.outside[n, r, c])
+        assert losses[n].item() == pytest.approx(missed / core + spilled / box, rel=1e-4)
+
+
+def test_the_terms_are_off_by_default_and_the_step_has_them_when_on():
+    assert not MethodConfig().trains_masks
+    batch = replace(disc_batch(), colour_masks=disc_batch().gt_masks)
+    settings = {"prompts": "box", "self_training": 1.0, "colour_vote": 1.0, "alpha": 0.0}
+    adaptation = Adaptation(tiny_sam(), MethodConfig(**settings))
+    learning = [p for p in adaptation.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learning, lr=1e-3)
+    losses = []
+    for _ in range(15):
+        output = adaptation.step(batch, Draws(0, 0))
+        losses.append(output.terms["self_training"].item())
+        optimizer.zero_grad()
+        output.loss.backward()
+        optimizer.step()
+        adaptation.update_teacher()
+    assert losses[-1] < 0.95 * losses[0]  # the frozen decoder is a random one
+    decoder = tiny_sam().model.mask_decoder.state_dict()
+    trained = adaptation.sam.model.mask_decoder.state_dict()
+    assert all(torch.equal(decoder[name], trained[name]) for name in decoder)
+
+
+def test_an_object_without_trust_still_trains_through_the_boxes():
+    settings = MethodConfig(entropy_thresh=0.0, prompts="box", box_constraint=1.0)
+    output = Adaptation(tiny_sam(), settings).step(disc_batch(), Draws(0, 0))
+    assert output.signal and not output.pseudo.trusted.any()
+    assert output.terms["contrast"] == 0 and output.terms["box_constraint"] > 0

@@ -1,0 +1,183 @@
+"""Meta's layout, against Meta's own implementation where it is installed."""
+
+import importlib.util
+import sys
+import types
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from test_weights import assert_same_weights, masks_of, weights_of
+from tiny import randomize, tiny_sam
+from torch import nn
+from transformers import SamConfig, SamModel, SamVisionConfig
+
+from ringsam.sam.meta_layout import config_from_meta, from_meta, meta_name, to_meta
+from ringsam.sam.model import Prompts, Sam
+from ringsam.sam.weights import load_sam, resized, save_meta
+
+SIZES = {  # width, depth, heads, blocks that see the whole image
+    "vit_b": (768, 12, 12, [2, 5, 8, 11]),
+    "vit_l": (1024, 24, 16, [5, 11, 17, 23]),
+    "vit_h": (1280, 32, 16, [7, 15, 23, 31]),
+    "small": (192, 4, 3, [1, 3]),
+}
+
+
+def transformers_sam(size: str, *, image_size: int = 1024) -> SamModel:
+    width, depth, heads, whole = SIZES[size]
+    vision = SamVisionConfig(
+        hidden_size=width,
+        num_hidden_layers=depth,
+        num_attention_heads=heads,
+        global_attn_indexes=whole,
+        image_size=image_size,
+    )
+    prompts = {"image_size": image_size}
+    decoder = {"layer_norm_eps": 1e-5}
+    return SamModel(
+        SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
+    ).eval()
+
+
+def metas_sam(size: str, *, image_size: int = 1024) -> nn.Module:
+    """SAM as `segment_anything` builds it; its `__init__` needs torchvision, so it is gone around."""
+    if "segment_anything" not in sys.modules:
+        spec = importlib.util.find_spec("segment_anything")
+        if spec is None:
+            pytest.skip("segment-anything is not installed")
+        package = types.ModuleType("segment_anything")
+        package.__path__ = [str(Path(spec.origin).parent)]
+        sys.modules["segment_anything"] = package
+    from segment_anything import modeling
+
+    width, depth, heads, whole = SIZES[size]
+    return modeling.Sam(
+        modeling.ImageEncoderViT(
+            img_size=image_size,
+            embed_dim=width,
+            depth=depth,
+            num_heads=heads,
+            global_attn_indexes=whole,
+            norm_layer=partial(nn.LayerNorm, eps=1e-6),
+            use_rel_pos=True,
+            window_size=14,
+        ),
+        modeling.PromptEncoder(
+            embed_dim=256,
+            image_embedding_size=(image_size // 16, image_size // 16),
+            input_image_size=(image_size, image_size),
+            mask_in_chans=16,
+        ),
+        modeling.MaskDecoder(
+            transformer_dim=256,
+            transformer=modeling.TwoWayTransformer(
+                depth=2, embedding_dim=256, mlp_dim=2048, num_heads=8
+            ),
+        ),
+    ).eval()
+
+
+@pytest.fixture(scope="module")
+def small_pair() -> tuple[Sam, nn.Module]:
+    """The same random weights in ours and in Meta's implementation, at 256 px."""
+    sam = Sam(randomize(transformers_sam("small", image_size=256), seed=0))
+    theirs = metas_sam("small", image_size=256)
+    theirs.load_state_dict(to_meta(weights_of(sam), sam.model.config))
+    return sam, theirs
+
+
+@pytest.mark.parametrize("size", ["vit_b", "vit_l", "vit_h"])
+def test_names_and_shapes_are_metas_own(size):
+    with torch.device("meta"):
+        theirs = metas_sam(size).state_dict()
+        ours = transformers_sam(size)
+    state = to_meta(ours.state_dict(), ours.config)
+    assert {n: t.shape for n, t in state.items()} == {n: t.shape for n, t in theirs.items()}
+
+
+@pytest.mark.parametrize("size", ["vit_b", "vit_l", "vit_h"])
+def test_the_architecture_is_read_from_the_shapes(size):
+    with torch.device("meta"):
+        model = transformers_sam(size)
+    state = dict(to_meta(model.state_dict(), model.config))  # a dict has no metadata
+    found = config_from_meta(state).to_dict()
+    expected = model.config.to_dict()
+    for part in ("vision_config", "prompt_encoder_config", "mask_decoder_config"):
+        assert {**found[part], "layer_norm_eps": 0} == {**expected[part], "layer_norm_eps": 0}
+
+
+def test_known_names_are_translated():
+    known = {
+        "shared_image_embedding.positional_embedding": "prompt_encoder.pe_layer.positional_encoding_gaussian_matrix",
+        "vision_encoder.layers.3.layer_norm1.weight": "image_encoder.blocks.3.norm1.weight",
+        "vision_encoder.neck.layer_norm2.bias": "image_encoder.neck.3.bias",
+        "prompt_encoder.no_mask_embed.weight": "prompt_encoder.no_mask_embed.weight",
+        "prompt_encoder.mask_embed.conv3.weight": "prompt_encoder.mask_downscaling.6.weight",
+        "mask_decoder.iou_prediction_head.proj_out.bias": "mask_decoder.iou_prediction_head.layers.2.bias",
+        "mask_decoder.transformer.layer_norm_final_attn.bias": "mask_decoder.transformer.norm_final_attn.bias",
+    }
+    assert {name: meta_name(name) for name in known} == known
+
+
+def test_there_and_back_every_tensor_is_the_same():
+    sam = tiny_sam()
+    state = to_meta(weights_of(sam), sam.model.config)
+    assert_same_weights(from_meta(state, list(weights_of(sam))), weights_of(sam))
+
+
+def test_a_pth_comes_back_to_the_last_bit(tmp_path):
+    sam = tiny_sam()
+    save_meta(sam, tmp_path / "sam.pth")
+    found = load_sam(tmp_path / "sam.pth")
+    assert_same_weights(weights_of(found), weights_of(sam))
+    assert torch.equal(masks_of(found), masks_of(sam))
+    save_meta(found, tmp_path / "again.pth")
+    first, again = (torch.load(tmp_path / f"{n}.pth", weights_only=True) for n in ("sam", "again"))
+    assert_same_weights(again, first)
+
+
+@pytest.mark.parametrize("input_size", [24, 32, 128])
+def test_a_pth_of_another_input_size_comes_back(tmp_path, input_size):
+    sam = Sam(resized(tiny_sam().model, input_size))
+    save_meta(sam, tmp_path / "sam.pth")
+    assert torch.equal(masks_of(load_sam(tmp_path / "sam.pth")), masks_of(sam))
+
+
+def test_the_encoder_agrees_with_metas(small_pair):
+    sam, theirs = small_pair
+    image = torch.randn(2, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = theirs.image_encoder(image)
+        torch.testing.assert_close(sam.encode(image), expected, rtol=0, atol=2e-5)
+    assert expected.std() > 0.1
+
+
+@pytest.mark.parametrize("policy", ["points", "boxes", "boxes and points"])
+def test_masks_agree_with_metas(small_pair, policy):
+    sam, theirs = small_pair
+    generator = torch.Generator().manual_seed(0)
+    embedding = torch.randn(1, 256, 16, 16, generator=generator)
+    corner, size = (100 * torch.rand(3, 2, generator=generator) + 20 for _ in range(2))
+    boxes = torch.cat([corner, corner + size], dim=1) if "boxes" in policy else None
+    points = corner[:, None] + size[:, None] * torch.rand(3, 4, 2, generator=generator)
+    labels = torch.tensor([1, 1, 0, 1]).expand(3, -1)
+    points, labels = (points, labels) if "points" in policy else (None, None)
+    with torch.no_grad():
+        sparse, dense = theirs.prompt_encoder(
+            points=None if points is None else (points, labels), boxes=boxes, masks=None
+        )
+        if policy == "boxes and points":  # Meta puts points first, as transformers does
+            assert sparse.shape[1] == 6
+        masks, iou = theirs.mask_decoder(
+            image_embeddings=embedding,
+            image_pe=theirs.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=False,
+        )
+        prompts = Prompts(points, labels, boxes)
+        ours = sam.decode(embedding, torch.zeros(3, dtype=torch.long), prompts)
+    torch.testing.assert_close(ours.logits, masks, rtol=0, atol=1e-5)
+    torch.testing.assert_close(ours.iou, iou[:, 0], rtol=0, atol=1e-5)

@@ -1,0 +1,22 @@
+"""What the documents say exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NAMED = re.findall(r"`([a-z_/]+\.py):([A-Za-z_.]+)`", (ROOT / "docs/method.md").read_text())
+
+
+@pytest.mark.parametrize(("file", "name"), sorted(set(NAMED)))
+def test_the_flow_chart_names_code_that_exists(file, name):
+    text = (ROOT / "src/ringsam" / file).read_text()
+    for part in name.split("."):
+        assert re.search(rf"^ *(def|class) {part}\b", text, re.MULTILINE), part
+
+
+def test_every_relative_link_of_the_documents_leads_somewhere():
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for link in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"

@@ -1,0 +1,126 @@
+"""`kill -9` in the middle of an epoch, and two ranks instead of one: the weights are the same."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ringsam.runs import RunFolder
+
+pytestmark = pytest.mark.slow
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def command(name: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-m", "ringsam", name, *map(str, arguments)]
+
+
+def train_command(data: Path, out: Path, sam: Path, *extra: object) -> list[str]:
+    flags = ["--weights", sam, "--epochs", 4, "--method.entropy_thresh", 0.7]
+    flags += ["--optim.lr_encoder", 1e-3, "--hardware.accelerator", "cpu"]
+    return command("train", data, "--out", out, *flags, *extra)
+
+
+def run(arguments: list[str]) -> str:
+    done = subprocess.run(
+        arguments, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def adapted(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(RunFolder(folder).adapted / "model.safetensors")
+
+
+def kill_in_an_epoch(arguments: list[str], folder: Path) -> None:
+    """Kill the process, without a chance to tidy up, after an epoch's checkpoint and before the last."""
+    process = subprocess.Popen(arguments, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+    waited = time.monotonic() + 240
+    while not any(RunFolder(folder).checkpoints.glob("*.sha256")):
+        assert process.poll() is None and time.monotonic() < waited
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_a_killed_run_resumes_to_the_same_weights(disc_data, sam_folder, tmp_path):
+    one_by_one = ("--optim.batch_size", 1)
+    run(train_command(disc_data, tmp_path / "whole", sam_folder, *one_by_one))
+    broken = tmp_path / "broken"
+    kill_in_an_epoch(train_command(disc_data, broken, sam_folder, *one_by_one), broken)
+    assert not RunFolder(broken).adapted.exists()
+    assert "resuming" in run(command("resume", broken))
+    expected, resumed = adapted(tmp_path / "whole"), adapted(broken)
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+    figures = [
+        [{k: v for k, v in row.items() if k != "seconds"} for row in RunFolder(f).read_epochs()]
+        for f in (tmp_path / "whole", broken)
+    ]
+    assert figures[0] == figures[1]
+
+
+def run_two_ranks(arguments: list[str]) -> None:
+    """What a launcher does: one process a rank, the same command, ranks told by the environment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    shared["TORCHELASTIC_RUN_ID"] = "test"  # how torchrun makes itself known
+    processes = [
+        subprocess.Popen(
+            arguments,
+            env={**ENVIRONMENT, **shared, "RANK": str(r), "LOCAL_RANK": str(r)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for r in range(2)
+    ]
+    try:
+        for process in processes:
+            output, _ = process.communicate(timeout=180)  # the watchdog: a hang fails
+            assert process.returncode == 0, output
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def where_there_is_a_gradient(name: str, weight: torch.Tensor) -> torch.Tensor:
+    """The weight without parts whose gradient is zero but for rounding, which Adam scales up to its rate.
+
+    Attention does not depend on the keys' bias, nor the head's BatchNorm on the neck's last bias.
+    """
+    if name.endswith("neck.layer_norm2.bias"):
+        return weight[:0]
+    if not name.endswith("attn.qkv.bias"):
+        return weight
+    query, _, value = weight.chunk(3)
+    return torch.cat([query, value])
+
+
+def test_two_ranks_equal_one_with_the_same_global_batch(disc_data, sam_folder, tmp_path):
+    run(train_command(disc_data, tmp_path / "one", sam_folder, "--optim.batch_size", 2))
+    two = train_command(disc_data, tmp_path / "two", sam_folder, "--optim.batch_size", 1)
+    run_two_ranks([*two, "--hardware.devices", "2", "--hardware.strategy", "ddp"])
+    one, both = adapted(tmp_path / "one"), adapted(tmp_path / "two")
+    for name in one:
+        alone, shared = (where_there_is_a_gradient(name, run[name]) for run in (one, both))
+        torch.testing.assert_close(shared, alone, rtol=1e-5, atol=1e-5)
+    moved = load_file(RunFolder(tmp_path / "one").original / "model.safetensors")
+    assert max((one[name] - moved[name]).abs().max() for name in one) > 1e-3
+    pairs = zip(*(RunFolder(tmp_path / n).read_epochs() for n in ("one", "two")), strict=True)
+    for alone, shared in pairs:
+        assert shared["contrast"] == pytest.approx(alone["contrast"], rel=1e-4)
+        # distillation does see the neck's last bias, and so its rounding noise
+        assert shared["distill"] == pytest.approx(alone["distill"], rel=1e-3)
+        for count in ("num_objects", "num_anchors", "num_missed", "num_spurious"):
+            assert shared[count] == alone[count]
