@@ -63,8 +63,11 @@ def test_every_default_is_the_seeds(name):
     assert default == SEED_TABLE[name] and type(default) is type(SEED_TABLE[name])
 
 
-def test_the_table_leaves_no_setting_of_the_method_out():
-    assert {name for name in setting_names() if name.startswith("method.")} <= set(SEED_TABLE)
+def test_what_goes_beyond_the_seed_is_off():
+    method = {name for name in setting_names() if name.startswith("method.")}
+    beyond = {name: value_of(Config(), name) for name in method - set(SEED_TABLE)}
+    assert beyond == dict.fromkeys(beyond, 0.0)
+    assert not Config().method.trains_masks
 
 
 def test_the_seed_recipe_is_the_defaults():

@@ -68,6 +68,6 @@ def collate(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def _join(masks: Sequence[Bool[Tensor, "n s s"] | None]) -> Bool[Tensor, "n s s"] | None:
+def _join(masks: Sequence[Bool[Tensor, "_ s s"] | None]) -> Bool[Tensor, "all s s"] | None:
     known = [mask for mask in masks if mask is not None]
     return torch.cat(known) if known and len(known) == len(masks) else None

@@ -110,9 +110,11 @@ def test_a_hostile_pickle_is_refused_and_not_run(folder, tmp_path, old_format):
 
 @pytest.mark.parametrize("old_format", [False, True])
 def test_a_pth_that_was_cut_or_altered_is_refused(tmp_path, old_format):
-    path, draw = tmp_path / "sam.pth", random.Random(0)
-    torch.save(weights_of(tiny_sam()), path, _use_new_zipfile_serialization=not old_format)
+    path, draw, sam = tmp_path / "sam.pth", random.Random(0), tiny_sam()
+    state = to_meta(weights_of(sam), sam.model.config)
+    torch.save(state, path, _use_new_zipfile_serialization=not old_format)
     whole = path.read_bytes()
+    load_sam(path)
     for _ in range(20):
         path.write_bytes(whole[: draw.randrange(len(whole))])
         refusal(path)

@@ -145,3 +145,11 @@ def test_resume_takes_the_older_checkpoint_where_the_newest_is_damaged(
     assert "skipped" in printed and "sha256 differs" in printed
     after = weights(folder.adapted)
     assert all(torch.equal(expected[name], after[name]) for name in expected)
+
+
+def test_resume_needs_to_know_the_data(finished, tmp_path):
+    copy = RunFolder(tmp_path / "run")
+    shutil.copytree(finished.path, copy.path)
+    copy.data_note.write_text("[]")
+    with pytest.raises(InputError, match="does not say what"):
+        resume(copy.path)

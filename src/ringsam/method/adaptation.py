@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from ringsam.batch import Batch
 from ringsam.config import MethodConfig
@@ -14,18 +13,13 @@ from ringsam.draws import Draws
 from ringsam.method.losses import Scalar, distillation, info_nce, iou_loss, mask_loss
 from ringsam.method.prompts import make_prompts
 from ringsam.method.pseudo_labels import PseudoLabels
-from ringsam.method.ranks import share_of, sum_over_ranks
+from ringsam.method.ranks import sum_over_ranks
 from ringsam.method.sampling import Contrast, sample_contrast
-from ringsam.method.self_training import (
-    box_constraint_loss,
-    box_regions,
-    make_targets,
-    self_training_loss,
-)
+from ringsam.method.self_training import mask_terms
 from ringsam.method.teacher import EmaTeacher
 from ringsam.method.tower import Features, PixelProjectionHead, Tower
 from ringsam.metrics import iou
-from ringsam.sam.model import Prompts, Sam
+from ringsam.sam.model import Decoded, Prompts, Sam
 from ringsam.sam.preprocess import upsample
 
 
@@ -36,6 +30,7 @@ class StepOutput:
     loss: Scalar
     terms: dict[str, Scalar]
     student: Features
+    decoded: Decoded | None  # the student's masks, where a term needed them
     prompts: Prompts
     pseudo: PseudoLabels
     contrast: Contrast
@@ -118,6 +113,7 @@ class Adaptation(nn.Module):
         weights = {"contrast": config.alpha, "distill": config.gamma}
 
         # Beyond the seed: the student's masks against boxes, colours and teacher
+        decoded = None
         if config.trains_masks:
             decoded = self.sam.decode(student.embedding, batch.image_index, prompts)
             terms |= mask_terms(decoded.logits, logits, batch, colour_vote=config.colour_vote)
@@ -128,7 +124,7 @@ class Adaptation(nn.Module):
 
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         signal = has_signal(contrast, batch if config.trains_masks else None)
-        return StepOutput(loss, terms, student, prompts, pseudo, contrast, signal)
+        return StepOutput(loss, terms, student, decoded, prompts, pseudo, contrast, signal)
 
     @torch.no_grad()
     def monitor(self, batch: Batch, output: StepOutput) -> dict[str, Scalar]:
@@ -136,7 +132,9 @@ class Adaptation(nn.Module):
 
         Against the ground truth where the batch has it, else against the pseudo-labels, under names ending in `_pseudo`.
         """
-        decoded = self.sam.decode(output.student.embedding, batch.image_index, output.prompts)
+        decoded = output.decoded or self.sam.decode(
+            output.student.embedding, batch.image_index, output.prompts
+        )
         logits = upsample(decoded.logits, self.sam.input_size)
         known = batch.gt_masks is not None
         targets = batch.gt_masks if batch.gt_masks is not None else output.pseudo.masks
@@ -160,25 +158,6 @@ class Adaptation(nn.Module):
             {name: p for name, p in encoder.named_parameters() if p.requires_grad},
             dict(self.student.head.named_parameters()),
         )
-
-
-def mask_terms(
-    student: Float[Tensor, "n 1 h w"],
-    teacher: Float[Tensor, "n 1 h w"],
-    batch: Batch,
-    *,
-    colour_vote: float,
-) -> dict[str, Scalar]:
-    """The two losses through the frozen decoder, mean over the objects of all ranks."""
-    regions = box_regions(batch, grid=student.shape[-1])
-    targets = make_targets(teacher[:, 0], regions, batch.colour_masks, vote=colour_vote)
-    share = share_of(torch.tensor(float(batch.num_objects), device=student.device))
-    count = max(batch.num_objects, 1)
-    losses = {
-        "self_training": self_training_loss(student[:, 0], targets, regions),
-        "box_constraint": box_constraint_loss(student[:, 0], regions),
-    }
-    return {name: share * loss.sum() / count for name, loss in losses.items()}
 
 
 def has_signal(contrast: Contrast, batch: Batch | None) -> bool:

@@ -1,6 +1,6 @@
 """What the two boxes and the colours say of a mask, as losses through the frozen decoder.
 
-All on the decoder's own grid of mask pixels, a quarter of the input frame; every loss is one number an object.
+All on the decoder's own grid of mask pixels, a quarter of the input frame.
 """
 
 from typing import NamedTuple
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from ringsam.batch import Batch
 from ringsam.geometry import Cells, cells_inside, cells_touched
+from ringsam.method.losses import Scalar
+from ringsam.method.ranks import share_of
 
 MaskLogits = Float[Tensor, "n h w"]
 SoftMasks = Float[Tensor, "n h w"]
@@ -23,6 +25,25 @@ class BoxRegions(NamedTuple):
 
     core: Cells  # in the small box: object
     outside: Cells  # not touched by the big box: background
+
+
+def mask_terms(
+    student: Float[Tensor, "n 1 h w"],
+    teacher: Float[Tensor, "n 1 h w"],
+    batch: Batch,
+    *,
+    colour_vote: float,
+) -> dict[str, Scalar]:
+    """The two losses through the frozen decoder, mean over the objects of all ranks."""
+    regions = box_regions(batch, grid=student.shape[-1])
+    targets = make_targets(teacher[:, 0], regions, batch.colour_masks, vote=colour_vote)
+    share = share_of(torch.tensor(float(batch.num_objects), device=student.device))
+    count = max(batch.num_objects, 1)
+    losses = {
+        "self_training": self_training_loss(student[:, 0], targets, regions),
+        "box_constraint": box_constraint_loss(student[:, 0], regions),
+    }
+    return {name: share * loss.sum() / count for name, loss in losses.items()}
 
 
 def box_regions(batch: Batch, *, grid: int) -> BoxRegions:

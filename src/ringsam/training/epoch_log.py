@@ -6,9 +6,10 @@ import time
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.utilities import rank_zero_only
 
 from ringsam.runs import RunFolder, write_atomically
+
+TERMS = ("contrast", "distill", "self_training", "box_constraint")
 
 
 class EpochLog(L.Callback):
@@ -51,14 +52,17 @@ def epoch_figures(logged: dict[str, float]) -> dict[str, float]:
     return {**logged, **counts, "entropy": entropy}
 
 
-@rank_zero_only
 def print_epoch(row: dict[str, Any], num_epochs: int | None) -> None:
-    trusted = f"trusted {row['num_trusted']}/{row['num_objects']}"
-    negatives = row["num_missed"] + row["num_spurious"]
-    print(
-        f"epoch {row['epoch']}/{num_epochs}  contrast {row['contrast']:.4f}  distill {row['distill']:.2e}  "
-        f"{trusted}  anchors {row['num_anchors']}  hard negatives {negatives}  "
-        f"background {row['num_background']}  steps without signal "
-        f"{row['num_steps_without_signal']}/{row['num_steps']}  {row['seconds']:.0f} s",
-        flush=True,
-    )
+    """One line: what trains, and what it was learned from."""
+    terms = [f"{name} {row[name]:.3g}" for name in TERMS if name in row]
+    parts = [
+        f"epoch {row['epoch']}/{num_epochs}",
+        *terms,
+        f"trusted {row['num_trusted']}/{row['num_objects']}",
+        f"anchors {row['num_anchors']}",
+        f"hard negatives {row['num_missed'] + row['num_spurious']}",
+        f"background {row['num_background']}",
+        f"steps without signal {row['num_steps_without_signal']}/{row['num_steps']}",
+        f"{row['seconds']:.0f} s",
+    ]
+    print("  ".join(parts), flush=True)

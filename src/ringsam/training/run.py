@@ -45,7 +45,7 @@ def resume(run: str | Path) -> Path:
     """Go on from the newest readable checkpoint, exactly as if the run had not been interrupted."""
     folder = RunFolder(Path(run))
     config = folder.read_config()
-    note = json.loads(folder.data_note.read_text(encoding="utf-8"))
+    note = _read_note(folder)
     boxes = _read(Path(note["data"]))
     if _describe(boxes, Path(note["data"])) != note:
         mend = "put the old file back, or train a new run"
@@ -99,6 +99,17 @@ def _announce(data: TwoBoxData, config: Config, sam: Sam) -> None:
 def _is_first_rank() -> bool:
     """Before the Trainer stands: launchers tell each process its rank by the environment."""
     return all(int(os.environ.get(name, 0)) == 0 for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
+
+
+def _read_note(folder: RunFolder) -> dict[str, str]:
+    try:
+        note: dict[str, str] = json.loads(folder.data_note.read_text(encoding="utf-8"))
+        return {name: note[name] for name in ("data", "annotations", "sha256")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        mend = "the run cannot be resumed; train a new one"
+        raise InputError(
+            f"{folder.data_note}: does not say what the run learned from; {mend}"
+        ) from error
 
 
 def _describe(data: TwoBoxData, path: Path) -> dict[str, str]:

@@ -1,0 +1,138 @@
+"""Data sets x recipes x seeds: train from two boxes, evaluate on masks nobody trained on, one table.
+
+python benchmarks/recipes.py ROOT --recipes seed two_boxes --seeds 0 --epochs 6 --runs runs/recipes
+
+ROOT holds one folder a data set, each with `train/` (two_boxes.json) and `test/` (annotations.json).
+Rows that are finished are not run again; the table is written anew after each row.
+"""
+
+import csv
+import json
+import platform
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import tyro
+
+import ringsam
+from ringsam.config import read_recipe
+from ringsam.evaluation.evaluate import evaluate
+from ringsam.runs import RunFolder, write_atomically
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass
+class Arguments:
+    """What to run."""
+
+    root: tyro.conf.Positional[Path]
+    recipes: list[str]
+    seeds: list[int]
+    epochs: int
+    runs: Path
+    """Where the runs go; a finished one is read, not run again."""
+    weights: str = "nano"
+    table: Path = RESULTS / "recipes.md"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run's figures on the test masks, and what it cost."""
+
+    data: str
+    recipe: str
+    seed: int
+    prompts: str
+    zero_shot: float
+    adapted: float
+    difference_low: float
+    difference_high: float
+    minutes: float
+
+
+def main(arguments: Arguments) -> None:
+    """Run what is missing; write the table as CSV and Markdown."""
+    rows: list[Row] = []
+    for data in sorted(p for p in arguments.root.iterdir() if (p / "train").is_dir()):
+        for recipe in arguments.recipes:
+            for seed in arguments.seeds:
+                rows += run_row(data, recipe, seed, arguments)
+                write_tables(rows, arguments)
+
+
+def run_row(data: Path, recipe: str, seed: int, arguments: Arguments) -> Iterator[Row]:
+    """One run, evaluated with the big box alone and with both boxes; nothing is selected on masks."""
+    folder = RunFolder(arguments.runs / f"{data.name}-{Path(recipe).stem}-{seed}")
+    if not folder.adapted.is_dir():
+        config = read_recipe(recipe)
+        config = replace(config, weights=arguments.weights, epochs=arguments.epochs, seed=seed)
+        start = time.monotonic()
+        ringsam.train(data / "train" / "two_boxes.json", folder.path, config)
+        minutes = (time.monotonic() - start) / 60
+        write_atomically(folder.path / "minutes.txt", f"{minutes:.2f}\n")
+    for prompts in ("box", "box+core"):
+        figures = read_figures(folder, data, prompts)
+        low, high = figures["difference"]["intervals"]["miou"]
+        yield Row(
+            data.name, Path(recipe).stem, seed, prompts,
+            figures["zero_shot"]["miou"], figures["adapted"]["miou"], low, high,
+            float((folder.path / "minutes.txt").read_text()),
+        )  # fmt: skip
+
+
+def read_figures(folder: RunFolder, data: Path, prompts: Any) -> dict[str, Any]:
+    """The evaluation of a run, made where it is missing."""
+    path = folder.path / f"evaluation-{prompts}.json"
+    if not path.is_file():
+        evaluate(folder.path, data / "test" / "annotations.json", prompts=prompts)
+        folder.evaluation.rename(path)
+    figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return figures
+
+
+def write_tables(rows: list[Row], arguments: Arguments) -> None:
+    """Every run as a CSV row; means over seeds in Markdown."""
+    arguments.table.parent.mkdir(parents=True, exist_ok=True)
+    with arguments.table.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(Row.__dataclass_fields__)
+        writer.writerows(row.__dict__.values() for row in rows)
+    write_atomically(arguments.table, "\n".join(markdown(rows, arguments)) + "\n")
+
+
+def markdown(rows: list[Row], arguments: Arguments) -> Iterator[str]:
+    """The table a person reads, with the command that makes it."""
+    seeds = " ".join(map(str, arguments.seeds))
+    yield "# Recipes on real images\n"
+    yield "mIoU over the objects of the test images, native resolution, mean of the seeds; masks serve this figure only.\n"
+    yield (
+        f"`python benchmarks/recipes.py ROOT --recipes {' '.join(arguments.recipes)} --seeds {seeds} "
+        f"--epochs {arguments.epochs} --weights {arguments.weights} --runs runs/recipes`\n"
+    )
+    yield (
+        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"ringsam {ringsam.__version__}; interval: 95 % of the paired difference, bootstrap over images, first seed\n"
+    )
+    yield "| data | prompt at test | recipe | seeds | zero-shot | adapted | difference | interval | minutes a run |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for key in dict.fromkeys((row.data, row.prompts, row.recipe) for row in rows):
+        group = [row for row in rows if (row.data, row.prompts, row.recipe) == key]
+        zero_shot, adapted, minutes = (
+            statistics.mean(getattr(row, name) for row in group)
+            for name in ("zero_shot", "adapted", "minutes")
+        )
+        yield (
+            f"| {' | '.join(key)} | {len(group)} | {zero_shot:.4f} | {adapted:.4f} | "
+            f"{adapted - zero_shot:+.4f} | {group[0].difference_low:+.4f} .. "
+            f"{group[0].difference_high:+.4f} | {minutes:.1f} |"
+        )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments))
