@@ -16,7 +16,7 @@ from ringsam.draws import Draws
 from ringsam.method.adaptation import Adaptation
 from ringsam.sam.preprocess import Preprocess
 from ringsam.sam.weights import load_sam, save_folder
-from ringsam.training.module import parameter_groups
+from ringsam.training.optim import parameter_groups
 
 
 def main(data: Path, epochs: int, weights: str, out: Path | None = None) -> list[float]:

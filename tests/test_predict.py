@@ -53,6 +53,33 @@ def test_boxes_that_are_none_are_refused(predictor, boxes, message):
         predictor.predict(IMAGE, boxes)
 
 
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        (IMAGE[..., 0], r"uint8 of shape \[40, 90\]"),
+        (IMAGE / 255, r"float64 of shape \[40, 90, 3\]"),
+        (np.dstack([IMAGE, IMAGE[..., 0]]), r"uint8 of shape \[40, 90, 4\]"),
+        (IMAGE[:0], r"uint8 of shape \[0, 90, 3\]"),
+        ([[1, 2], [3]], "list that is no array"),
+    ],
+)
+def test_an_image_that_is_not_rgb_of_8_bits_is_refused(predictor, image, found):
+    with pytest.raises(InputError, match=f"found {found}; read it with `ringsam.data.read_image`"):
+        predictor.predict(image, BOXES)
+
+
+@pytest.mark.parametrize("box", [[90, 0, 95, 10], [0, 40, 5, 50], [-5, 0, 0, 9], [0, -9, 5, 0]])
+def test_a_box_wholly_outside_the_image_is_named(predictor, box):
+    with pytest.raises(InputError, match=r"^big_boxes: row 1 .* 90 pixels wide and 40 high"):
+        predictor.predict(IMAGE, [BOXES[0], box])
+    with pytest.raises(InputError, match=r"^small_boxes: row 0 "):
+        predictor.predict(IMAGE, BOXES[:1], [box], prompts="ring")
+
+
+def test_a_box_partly_outside_the_image_is_taken(predictor):
+    assert len(predictor.predict(IMAGE, [[-5, -5, 10, 10], [80, 30, 99, 99]]).masks) == 2
+
+
 def test_prompts_with_points_need_small_boxes(predictor):
     with pytest.raises(InputError, match="need small_boxes"):
         predictor.predict(IMAGE, BOXES, prompts="box+core")

@@ -2,7 +2,7 @@
 
 import ringsam
 ringsam.train("my_images", out="runs/first")
-masks = ringsam.load("runs/first").predict(image, big_boxes)
+masks = ringsam.load("runs/first").predict(image, big_boxes).masks
 """
 
 from typing import TYPE_CHECKING, Any

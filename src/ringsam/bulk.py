@@ -1,7 +1,10 @@
 """Masks for a whole data set, written to files: COCO RLE for programs, PNG for people."""
 
+import contextlib
 import json
-import os
+import math
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +12,13 @@ import torch
 from PIL import Image
 
 from ringsam.config import PromptPolicy
+from ringsam.data.colours import Pixels
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.images import read_image
 from ringsam.data.masks import Mask, encode_mask
-from ringsam.data.records import ImageRecord
+from ringsam.data.records import ImageRecord, TwoBoxData
 from ringsam.errors import InputError
-from ringsam.predict import Prediction, load
+from ringsam.predict import Prediction, Predictor, load
 
 Row = dict[str, object]
 
@@ -29,26 +33,62 @@ def predict_files(
 ) -> str:
     """Write `masks.json` (COCO with RLE, predicted IoU as `score`) and `png/FILE/ID.png`; says how many.
 
-    Raises InputError for boxes or images that cannot be used, and for an `out` that holds anything.
+    All or nothing: `out` is there when the last mask is. Raises InputError for boxes or images that
+    cannot be used, and for an `out` that holds anything or cannot be written.
     """
     data = read_two_boxes(boxes, images_in=images)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: exists and is not an empty folder; give another --out")
     predictor = load(run_or_weights)
     predictor.to("cuda" if torch.cuda.is_available() else "cpu")
-    out.mkdir(parents=True, exist_ok=True)
-    rows: list[Row] = []
+    with whole_folder(out) as folder:
+        rows = write_masks(data, predictor, folder, prompts=prompts)
     with_objects = data.with_objects()
-    for record in with_objects.images:
+    return (
+        f"{len(rows)} masks on {len(with_objects.images)} images in {out} "
+        f"({with_objects.num_skipped} images without boxes skipped)"
+    )
+
+
+@contextlib.contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A hidden folder beside `out` to write into; it becomes `out` at the end, and goes if anything fails.
+
+    Raises InputError where `out` holds anything or cannot be written.
+    """
+    place = out.resolve()
+    unfinished = place.with_name(f".{place.name}.unfinished")
+    try:
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            raise InputError(f"{out}: exists and is not an empty folder; give another --out")
+        if place.is_mount():
+            raise InputError(f"{out}: is a disk of its own; give a new folder in it as --out")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        if place.exists():
+            place.rmdir()
+        unfinished.rename(place)
+    except OSError as error:
+        mend = "give another --out, or make room"
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}; {mend}") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def write_masks(
+    data: TwoBoxData, predictor: Predictor, folder: Path, *, prompts: PromptPolicy
+) -> list[Row]:
+    """Ask for every object's mask and write `masks.json` and `png/`; returns the rows of the former."""
+    rows: list[Row] = []
+    for record in data.with_objects().images:
         prediction = predictor.predict(
-            read_image(record.path),
+            read_pixels(record),
             record.big_boxes,
             record.small_boxes,
             prompts=prompts,
             object_ids=record.object_ids,
         )
         rows += coco_rows(record, prediction)
-        write_pngs(record, prediction, out / "png")
+        write_pngs(record, prediction, folder / "png")
     content = {
         "images": [
             {"id": r.image_id, "file_name": r.file_name, "width": r.width, "height": r.height}
@@ -57,25 +97,28 @@ def predict_files(
         "annotations": rows,
         "categories": [{"id": i, "name": name} for i, name in data.categories.items()],
     }
-    unfinished = out / ".masks.json"
-    unfinished.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
-    os.replace(unfinished, out / "masks.json")
-    return (
-        f"{len(rows)} masks on {len(with_objects.images)} images in {out} "
-        f"({with_objects.num_skipped} images without boxes skipped)"
-    )
+    (folder / "masks.json").write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+    return rows
+
+
+def read_pixels(record: ImageRecord) -> Pixels:
+    """The image's pixels; raises InputError if they are not of the size for which the boxes were judged."""
+    pixels = read_image(record.path)
+    if pixels.shape[:2] != (record.height, record.width):
+        raise InputError(f"{record.path}: changed while it was used; put the old file back")
+    return pixels
 
 
 def coco_rows(record: ImageRecord, prediction: Prediction) -> list[Row]:
-    """One COCO annotation an object, with the mask as compressed RLE."""
+    """One COCO annotation an object, with the mask as compressed RLE; a figure that is not finite is null."""
     return [
         {
             "id": int(record.object_ids[i]),
             "image_id": record.image_id,
             "category_id": int(record.category_ids[i]),
             "iscrowd": 0,
-            "score": float(prediction.iou[i]),
-            "entropy": float(prediction.entropy[i]),
+            "score": _finite(float(prediction.iou[i])),
+            "entropy": _finite(float(prediction.entropy[i])),
             **_mask_fields(prediction.masks[i].numpy()),
         }
         for i in range(record.num_objects)
@@ -88,6 +131,10 @@ def write_pngs(record: ImageRecord, prediction: Prediction, folder: Path) -> Non
     place.mkdir(parents=True, exist_ok=True)
     for object_id, mask in zip(record.object_ids, prediction.masks.numpy(), strict=True):
         Image.fromarray(mask).save(place / f"{object_id}.png")
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _mask_fields(mask: Mask) -> Row:

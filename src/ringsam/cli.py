@@ -61,8 +61,8 @@ def run_command(name: str, arguments: list[str]) -> int:
     except InputError as error:
         print(f"ringsam {name}: {error}", file=sys.stderr)
         return USER_ERROR
-    except KeyboardInterrupt:
-        print(f"ringsam {name}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"ringsam {name}: interrupted{'; ' if error.args else ''}{error}", file=sys.stderr)
         return 130
 
 

@@ -108,12 +108,10 @@ class HardwareConfig:
 
     accelerator: str = "auto"
     """cpu, gpu, mps, ... or auto."""
-    devices: PositiveInt | Literal["auto"] = "auto"
-    """Devices per node."""
+    devices: PositiveInt = 1
+    """Devices per node; several share every batch (DDP)."""
     num_nodes: PositiveInt = 1
     """Machines."""
-    strategy: Literal["auto", "ddp"] = "auto"
-    """How several devices share the work."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Arithmetic of the forward pass; weights, losses and the teacher's average stay in 32 bits."""
     checkpointing: bool = False

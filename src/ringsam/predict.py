@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ringsam.batch import Sample, collate
 from ringsam.config import PromptPolicy
+from ringsam.data.colours import Pixels
 from ringsam.draws import Draws
 from ringsam.errors import InputError
 from ringsam.geometry import Boxes, Frame
@@ -43,23 +44,24 @@ class Predictor:
     @torch.inference_mode()
     def predict(
         self,
-        image: UInt8[np.ndarray, "height width 3"],
+        image: object,
         big_boxes: object,
         small_boxes: object = None,
         *,
         prompts: PromptPolicy = "box",
         object_ids: object = None,
     ) -> Prediction:
-        """One mask for each big box of an RGB image.
+        """One mask for each big box of an RGB image, uint8 (height, width, 3).
 
         Boxes are `[x1, y1, x2, y2]` rows in image pixels. Prompts other than `box` need the small
-        boxes too; their points are drawn from `object_ids` (0, 1, ... where not given).
+        boxes too; their points are drawn from `object_ids` (0, 1, ... where not given). Raises
+        InputError for another kind of image, and for a box that has no part of it.
         """
-        pixels, frame = self.preprocess.image(np.asarray(image))
-        big = as_boxes(big_boxes, "big_boxes")
+        pixels, frame = self.preprocess.image(as_image(image))
+        big = as_boxes(big_boxes, "big_boxes", frame)
         if prompts != "box" and small_boxes is None:
             raise InputError(f"prompts {prompts!r} need small_boxes; give them, or use 'box'")
-        small = as_boxes(big_boxes if small_boxes is None else small_boxes, "small_boxes")
+        small = as_boxes(big_boxes if small_boxes is None else small_boxes, "small_boxes", frame)
         if len(big) != len(small):
             raise InputError(f"{len(big)} big boxes but {len(small)} small boxes; give one each")
         ids = torch.arange(len(big)) if object_ids is None else torch.as_tensor(object_ids)
@@ -95,7 +97,23 @@ def load_of_run(folder: RunFolder, weights: Path) -> Predictor:
     return Predictor(sam, preprocess=preprocess, num_points=config.method.num_points)
 
 
-def as_boxes(boxes: object, name: str) -> Boxes:
+def as_image(image: object) -> Pixels:
+    """The image as the array it has to be; raises InputError for any other."""
+    try:
+        pixels = np.asarray(image)
+        found = f"{pixels.dtype} of shape {list(pixels.shape)}"
+    except (TypeError, ValueError):  # rows of unequal length, a tensor on the GPU
+        found = f"{type(image).__name__} that is no array"
+    else:
+        right = pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
+        if right and pixels.size:
+            return pixels
+    mend = "read it with `ringsam.data.read_image`, or convert it to RGB uint8"
+    raise InputError(f"image: expected uint8 of shape [height, width, 3], found {found}; {mend}")
+
+
+def as_boxes(boxes: object, name: str, frame: Frame) -> Boxes:
+    """The boxes as float rows; raises InputError for what is no box or has no part of the image."""
     tensor = torch.as_tensor(boxes, dtype=torch.float32)
     if tensor.numel() == 0:
         return tensor.new_zeros((0, 4))
@@ -105,6 +123,16 @@ def as_boxes(boxes: object, name: str) -> Boxes:
         )
     if (tensor[:, 2:] <= tensor[:, :2]).any():
         raise InputError(f"{name}: every box needs x1 < x2 and y1 < y2")
+    width, height = frame.image_width, frame.image_height
+    outside = (tensor[:, 2:] <= 0).any(dim=1) | (
+        tensor[:, :2] >= tensor.new_tensor([width, height])
+    ).any(dim=1)
+    if outside.any():
+        rows = [f"{name}: row {i} {tensor[i].tolist()}" for i in outside.nonzero()[:, 0].tolist()]
+        place = f"wholly outside the image, {width} pixels wide and {height} high"
+        raise InputError(
+            f"{rows[0]} lies {place}; give pixels of this image, rows from 0", rows[1:]
+        )
     return tensor
 
 

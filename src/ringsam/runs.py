@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +65,8 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: is a file; give another --out")
         if self.path.is_dir() and any(self.path.iterdir()):
-            mend = f"continue it with `ringsam resume {self.path}`, or give another --out"
-            raise InputError(f"{self.path}: the run folder is not empty; {mend}")
+            go_on = f"continue it with `ringsam resume {self.path}`, or " if self.is_run() else ""
+            raise InputError(f"{self.path}: the run folder is not empty; {go_on}give another --out")
         try:
             self.log.mkdir(parents=True)
             self.checkpoints.mkdir()
@@ -82,8 +84,12 @@ class RunFolder:
         """What each finished epoch logged, in order; empty before the first."""
         if not self.metrics.is_file():
             return []
-        lines = self.metrics.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        try:
+            lines = self.metrics.read_text(encoding="utf-8").splitlines()
+            return [json.loads(line) for line in lines]
+        except ValueError as error:
+            mend = "remove the file; only the curves are lost"
+            raise InputError(f"{self.metrics}: was cut or altered ({error}); {mend}") from error
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -94,6 +100,15 @@ def write_atomically(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(unfinished, path)
+
+
+def write_folder(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a folder beside `path`, then move it into place: it is there whole, or not at all."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    write(unfinished)
+    shutil.rmtree(path, ignore_errors=True)
+    unfinished.rename(path)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -203,3 +203,54 @@ def test_learning_the_discs_lowers_the_loss():
         optimizer.step()
         adaptation.update_teacher()
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_the_ground_truth_never_changes_what_masks_and_colours_teach():
+    settings = {"self_training": 1.0, "box_constraint": 0.5, "colour_vote": 0.5}
+    colours = disc_batch().gt_masks.roll(3, dims=2)  # a colour model's guess, beside the truth
+    seen = []
+    for change in (lambda m: m, lambda m: ~m, lambda m: None):
+        adaptation = build(**settings)
+        batch = replace(disc_batch(), colour_masks=colours)
+        batch = replace(batch, gt_masks=change(batch.gt_masks))
+        output = adaptation.step(batch, DRAWS)
+        monitors = adaptation.monitor(batch, output)
+        output.loss.backward()
+        seen.append((output, gradients(adaptation), monitors))
+    (output, grads, monitors), *others = seen
+    assert all(output.terms[name] > 0 for name in ("self_training", "box_constraint"))
+    assert others[0][2]["miou"] != monitors["miou"]  # the monitor does see it
+    for other, other_grads, _ in others:
+        assert torch.equal(output.loss, other.loss)
+        assert all(torch.equal(output.terms[name], other.terms[name]) for name in output.terms)
+        assert grads.keys() == other_grads.keys()
+        assert all(torch.equal(grads[name], other_grads[name]) for name in grads)
+
+
+def test_the_colours_are_seen_where_they_have_a_vote():
+    batch = disc_batch()
+    losses = {
+        (vote, seen): build(self_training=1.0, colour_vote=vote)
+        .step(replace(batch, colour_masks=batch.gt_masks.roll(3, dims=2) if seen else None), DRAWS)
+        .terms["self_training"]
+        for vote in (0.0, 0.5)
+        for seen in (True, False)
+    }
+    assert losses[0.5, True] != losses[0.5, False]
+    assert torch.equal(losses[0.0, True], losses[0.0, False])
+
+
+def test_a_teacher_that_surely_sees_nothing_is_trusted_but_teaches_nothing():
+    """What `has_signal` is for: an empty mask has no entropy, and no cell to learn from."""
+    adaptation, batch = build(entropy_thresh=1e-9), disc_batch()
+    decode = adaptation.sam.decode
+
+    def decode_nothing(*arguments):
+        decoded = decode(*arguments)
+        return decoded._replace(logits=torch.full_like(decoded.logits, -50.0))
+
+    adaptation.sam.decode = decode_nothing
+    output = adaptation.step(batch, DRAWS)
+    assert output.pseudo.trusted.all()
+    assert output.contrast.num_missed > 0
+    assert output.loss == 0 and not output.signal

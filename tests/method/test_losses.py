@@ -101,7 +101,7 @@ def test_entropy_is_finite_for_any_logit_and_ln_2_at_most():
 def test_an_object_is_trusted_at_the_threshold_and_below():
     logits = torch.stack([torch.full((4, 4), value) for value in (9.0, 2.0, 0.1)])
     limit = mask_entropy(logits)[1].item()
-    pseudo = PseudoLabels.from_logits(logits, grid=2, entropy_thresh=limit)
+    pseudo = PseudoLabels.from_logits(logits[:, None], input_size=4, grid=2, entropy_thresh=limit)
     assert pseudo.trusted.tolist() == [True, True, False]
 
 

@@ -8,6 +8,8 @@ from tiny import disc_batch
 
 from ringsam.batch import Batch
 from ringsam.draws import Draws
+from ringsam.geometry import cells_inside
+from ringsam.method.losses import info_nce
 from ringsam.method.pseudo_labels import PseudoLabels, mask_to_cells
 from ringsam.method.sampling import (
     Contrast,
@@ -161,3 +163,23 @@ def test_one_rank_holds_all_anchors():
     batch = disc_batch()
     assert sample(batch, pseudo_labels(batch)).anchor_share == 1
     assert sample(batch, pseudo_labels(batch, trusted=False)).anchor_share == 0
+
+
+def test_a_surely_empty_mask_is_trusted_but_gives_no_anchor():
+    batch = disc_batch()
+    empty = torch.full((batch.num_objects, 1, 16, 16), -50.0)
+    pseudo = PseudoLabels.from_logits(empty, input_size=64, grid=GRID, entropy_thresh=1e-9)
+    assert pseudo.trusted.all()
+    torch.testing.assert_close(pseudo.entropy, torch.zeros(batch.num_objects), rtol=0, atol=1e-18)
+    roles = cell_roles(pseudo, batch)
+    assert not roles.anchors.any() and not roles.spurious.any()
+    assert torch.equal(roles.missed, cells_inside(batch.small_boxes, grid=GRID, stride=8.0))
+    student = projections(batch, seed=1).requires_grad_()
+    contrast = sample(batch, pseudo, student=student)
+    assert len(contrast.anchors) == len(contrast.positives) == 0
+    assert len(contrast.negatives) == contrast.num_missed == roles.missed.sum() > 0
+    assert contrast.num_spurious == contrast.num_background == 0
+    assert contrast.anchor_share == 0
+    loss = info_nce(contrast.anchors, contrast.positives, contrast.negatives, temperature=0.1)
+    loss.backward()
+    assert loss == 0 and not student.grad.any()

@@ -16,7 +16,7 @@ from ringsam.config import MethodConfig, OptimConfig
 from ringsam.draws import Draws
 from ringsam.method.adaptation import Adaptation
 from ringsam.sam.model import Sam
-from ringsam.training.module import parameter_groups
+from ringsam.training.optim import parameter_groups
 
 sam = Sam(randomize(SamModel(SamConfig()), seed=0).eval())
 adaptation = Adaptation(sam, MethodConfig(unfreeze_last_k=2, entropy_thresh=0.7))

@@ -10,7 +10,7 @@ from torch import nn
 from ringsam.batch import Batch
 from ringsam.config import MethodConfig
 from ringsam.draws import Draws
-from ringsam.method.losses import Scalar, distillation, info_nce, iou_loss, mask_loss
+from ringsam.method.losses import Scalar, distillation, info_nce, mask_monitors
 from ringsam.method.prompts import make_prompts
 from ringsam.method.pseudo_labels import PseudoLabels
 from ringsam.method.ranks import sum_over_ranks
@@ -18,9 +18,7 @@ from ringsam.method.sampling import Contrast, sample_contrast
 from ringsam.method.self_training import mask_terms
 from ringsam.method.teacher import EmaTeacher
 from ringsam.method.tower import Features, PixelProjectionHead, Tower
-from ringsam.metrics import iou
 from ringsam.sam.model import Decoded, Prompts, Sam
-from ringsam.sam.preprocess import upsample
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,8 @@ class Adaptation(nn.Module):
             teacher = self.teacher(trunk)
             logits = self.sam.decode(teacher.embedding, batch.image_index, prompts).logits
             pseudo = PseudoLabels.from_logits(
-                upsample(logits, self.sam.input_size),
+                logits,
+                input_size=self.sam.input_size,
                 grid=self.sam.grid,
                 entropy_thresh=config.entropy_thresh,
             )
@@ -123,7 +122,7 @@ class Adaptation(nn.Module):
             }
 
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        signal = has_signal(contrast, batch if config.trains_masks else None)
+        signal = has_signal(contrast, config, num_objects=batch.num_objects)
         return StepOutput(loss, terms, student, decoded, prompts, pseudo, contrast, signal)
 
     @torch.no_grad()
@@ -135,16 +134,11 @@ class Adaptation(nn.Module):
         decoded = output.decoded or self.sam.decode(
             output.student.embedding, batch.image_index, output.prompts
         )
-        logits = upsample(decoded.logits, self.sam.input_size)
         known = batch.gt_masks is not None
         targets = batch.gt_masks if batch.gt_masks is not None else output.pseudo.masks
-        mask, iou_error = mask_loss(logits, targets), iou_loss(decoded.iou, logits, targets)
-        values = {
-            "mask_loss": mask,
-            "iou_loss": iou_error,
-            "miou": iou(logits > 0, targets).mean() if batch.num_objects else mask,
-            "total": mask + output.loss.detach() + self.config.beta * iou_error,
-        }
+        values = mask_monitors(decoded, targets)
+        monitored = values["mask_loss"] + self.config.beta * values["iou_loss"]
+        values["total"] = monitored + output.loss.detach()
         return values if known else {f"{name}_pseudo": value for name, value in values.items()}
 
     def update_teacher(self) -> None:
@@ -160,12 +154,9 @@ class Adaptation(nn.Module):
         )
 
 
-def has_signal(contrast: Contrast, batch: Batch | None) -> bool:
-    """Whether any rank has an anchor and a negative, or an object whose mask trains (`batch` given)."""
-    num_objects = 0 if batch is None else batch.num_objects
-    found = torch.tensor(
-        [len(contrast.anchors), len(contrast.negatives), num_objects],
-        device=contrast.anchors.device,
-    )
-    num_anchors, num_negatives, num_masks = sum_over_ranks(found).tolist()
-    return bool(num_masks > 0 or (num_anchors > 0 and num_negatives > 0))
+def has_signal(contrast: Contrast, config: MethodConfig, *, num_objects: int) -> bool:
+    """Whether any rank has something that trains: anchors with negatives, or an object whose mask does."""
+    contrasted = min(len(contrast.anchors), len(contrast.negatives)) if config.alpha else 0
+    masks = num_objects if config.trains_masks else 0
+    found = torch.tensor(contrasted + masks, device=contrast.anchors.device)
+    return bool(sum_over_ranks(found) > 0)

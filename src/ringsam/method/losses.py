@@ -6,7 +6,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ringsam.metrics import iou
-from ringsam.sam.model import Embedding
+from ringsam.sam.model import Decoded, Embedding
+from ringsam.sam.preprocess import upsample
+
+CHUNK = 32  # objects whose masks are drawn in the input frame at once
 
 Pixels = Float[Tensor, "n c"]
 Scalar = Float[Tensor, ""]
@@ -59,3 +62,16 @@ def iou_loss(
     if len(predicted) == 0:
         return predicted.sum()
     return F.mse_loss(predicted.float(), iou(logits > 0, targets))
+
+
+def mask_monitors(decoded: Decoded, targets: Bool[Tensor, "n s s"]) -> dict[str, Scalar]:
+    """Mask loss, IoU loss and mIoU, means over objects, judged in the targets' frame, a few objects at a time."""
+    sums = decoded.iou.new_zeros(3, dtype=torch.float)
+    parts = (part.split(CHUNK) for part in (decoded.logits, decoded.iou, targets))
+    for logits, predicted, wanted in zip(*parts, strict=True):
+        drawn = upsample(logits, targets.shape[-1])
+        means = torch.stack([mask_loss(drawn, wanted), iou_loss(predicted, drawn, wanted)])
+        sums[:2] += means * len(wanted)
+        sums[2] += iou(drawn > 0, wanted).sum()
+    names = ("mask_loss", "iou_loss", "miou")
+    return dict(zip(names, (sums / max(len(targets), 1)).unbind(), strict=True))

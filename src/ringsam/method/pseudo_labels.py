@@ -2,11 +2,14 @@
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ringsam.geometry import Cells
+from ringsam.method.losses import CHUNK
+from ringsam.sam.preprocess import upsample
 
 
 class PseudoLabels(NamedTuple):
@@ -17,12 +20,17 @@ class PseudoLabels(NamedTuple):
 
     @classmethod
     def from_logits(
-        cls, logits: Float[Tensor, "n s s"], *, grid: int, entropy_thresh: float
+        cls, logits: Float[Tensor, "n 1 h w"], *, input_size: int, grid: int, entropy_thresh: float
     ) -> "PseudoLabels":
-        """Label and trust of each object from its logits in the input frame."""
-        masks = logits > 0
-        entropy = mask_entropy(logits)
-        return cls(masks, mask_to_cells(masks, grid=grid), entropy, entropy <= entropy_thresh)
+        """Label and trust of each object from its low-resolution logits, judged in the input frame, a few at a time."""
+        judged = [_judge(upsample(part, input_size), grid) for part in logits.split(CHUNK)]
+        masks, cells, entropy = (torch.cat(parts) for parts in zip(*judged, strict=True))
+        return cls(masks, cells, entropy, entropy <= entropy_thresh)
+
+
+def _judge(logits: Float[Tensor, "n s s"], grid: int) -> tuple[Tensor, Tensor, Tensor]:
+    masks = logits > 0
+    return masks, mask_to_cells(masks, grid=grid), mask_entropy(logits)
 
 
 def mask_entropy(logits: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:

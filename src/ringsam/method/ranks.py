@@ -1,8 +1,9 @@
 """One batch spread over ranks: sums, shared rows and batch statistics, each the identity on one rank."""
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional as dist_nn
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -13,9 +14,28 @@ def num_ranks() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+class _Sum(torch.autograd.Function):
+    """All-reduce whose backward is one, too."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        summed = tensor.clone()
+        dist.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        summed = gradient.contiguous().clone()
+        dist.all_reduce(summed)
+        return summed
+
+
 def sum_over_ranks(tensor: Tensor) -> Tensor:
     """The sum; gradients flow back to every rank's part."""
-    return dist_nn.all_reduce(tensor) if num_ranks() > 1 else tensor
+    if num_ranks() == 1:
+        return tensor
+    summed: Tensor = _Sum.apply(tensor)
+    return summed
 
 
 def share_of(count: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ def sample_contrast(
     hard = choose_cells(roles.missed | roles.spurious, neg_samples, batch, draws, "negatives")
     negatives = take_cells(student, hard, batch)
     num_hard, num_background = hard.sum(), torch.zeros_like(hard.sum())
-    if sum_over_ranks(num_hard) == 0:
+    if (sum_over_ranks(num_hard) if gather_negatives else num_hard) == 0:
         background = hardest_background(student, anchors, batch, neg_samples=neg_samples)
         negatives = student.movedim(1, -1)[background]
         num_background = background.sum()

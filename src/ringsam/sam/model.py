@@ -1,6 +1,7 @@
 """SAM with a seam: an encoder that can be cut in a frozen trunk and a tail, a decoder over objects of many images."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -135,8 +136,11 @@ class Sam(nn.Module):
             return self._decode_nothing(embedding)
         chunk = max(1, memory_bytes // (embedding[0].numel() * _DECODER_FLOATS * 4))
         position = self.model.get_image_wide_positional_embeddings()
+        # With gradients, a chunk's inner values are made again in the backward pass: memory stays a chunk's.
+        again = torch.is_grad_enabled() and len(image_index) > chunk
+        decode = partial(checkpoint, self._decode, use_reentrant=False) if again else self._decode
         chunks = [
-            self._decode(embedding[rows], position, prompts.rows(start, start + len(rows)))
+            decode(embedding[rows], position, prompts.rows(start, start + len(rows)))
             for start, rows in zip(
                 range(0, len(image_index), chunk), image_index.split(chunk), strict=True
             )

@@ -1,10 +1,16 @@
 """Settings to objects: SAM, the adaptation, the loader, the Trainer."""
 
+import contextlib
+import logging
+import os
 import sys
+import warnings
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import lightning as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
@@ -35,9 +41,9 @@ def build_module(sam: Sam, config: Config) -> AdaptationModule:
             checkpointing=config.hardware.checkpointing,
         )
     except ValueError as error:
-        raise InputError(f"--method.unfreeze-last-k: {error}") from error
-    # GradScaler and the fused AdamW both unscale; Lightning refuses to clip there.
-    fused = config.hardware.precision != "16-mixed"
+        raise InputError(f"--method.unfreeze_last_k: {error}") from error
+    # Under mixed precision Lightning clips no gradients of a fused optimizer.
+    fused = config.hardware.precision == "32-true"
     return AdaptationModule(adaptation, config.optim, seed=config.seed, fused=fused)
 
 
@@ -49,7 +55,7 @@ def build_loader(data: TwoBoxData, sam: Sam, config: Config) -> TwoBoxLoader:
             data.images,
             preprocess,
             with_masks=data.has_masks,
-            with_colours=config.method.colour_vote > 0,
+            with_colours=config.method.self_training > 0 and config.method.colour_vote > 0,
         ),
         batch_size=config.optim.batch_size,
         num_workers=config.data.num_workers,
@@ -72,31 +78,39 @@ def build_trainer(folder: RunFolder, config: Config) -> L.Trainer:
     if on_terminal:
         callbacks.append(RichProgressBar(leave=False))
     hardware = config.hardware
-    return L.Trainer(
-        accelerator=hardware.accelerator,
-        devices=hardware.devices,
-        num_nodes=hardware.num_nodes,
-        strategy=build_strategy(hardware),
-        precision=hardware.precision,
-        max_epochs=config.epochs,
-        accumulate_grad_batches=config.optim.accumulate,
-        gradient_clip_val=config.optim.clip,
-        logger=build_loggers(folder),
-        callbacks=callbacks,
-        plugins=[VerifiedCheckpointIO()],
-        default_root_dir=folder.path,
-        use_distributed_sampler=False,
-        enable_progress_bar=on_terminal,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-        num_sanity_val_steps=0,
-    )
+    if hardware.devices > (os.cpu_count() or 1):
+        raise InputError(f"--hardware.devices {hardware.devices}: more than this machine has cores")
+    try:
+        with quietly():
+            return L.Trainer(
+                accelerator=hardware.accelerator,
+                devices=hardware.devices,
+                num_nodes=hardware.num_nodes,
+                strategy=build_strategy(hardware),
+                precision=hardware.precision,
+                max_epochs=config.epochs,
+                accumulate_grad_batches=config.optim.accumulate,
+                gradient_clip_val=config.optim.clip,
+                logger=build_loggers(folder),
+                callbacks=callbacks,
+                plugins=[VerifiedCheckpointIO()],
+                default_root_dir=folder.path,
+                use_distributed_sampler=False,
+                enable_progress_bar=on_terminal,
+                enable_model_summary=False,
+                log_every_n_steps=1,
+                num_sanity_val_steps=0,
+            )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"hardware settings do not fit this machine: {reason}") from error
 
 
 def build_strategy(hardware: HardwareConfig) -> Any:
-    if hardware.strategy == "ddp":
-        return DDPStrategy(timeout=RANK_TIMEOUT)
-    return hardware.strategy
+    """One device works alone; several share every batch, BatchNorm's statistics too, so no buffers are sent."""
+    if hardware.devices == hardware.num_nodes == 1:
+        return "auto"
+    return DDPStrategy(timeout=RANK_TIMEOUT, broadcast_buffers=False)
 
 
 def build_loggers(folder: RunFolder) -> list[Logger]:
@@ -104,3 +118,24 @@ def build_loggers(folder: RunFolder) -> list[Logger]:
     if not RequirementCache("tensorboard"):
         return []
     return [TensorBoardLogger(folder.log, name="", version="tensorboard")]
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without Lightning's hints on settings that ringsam chose on purpose."""
+    hints = (
+        ".*module.s. in eval mode at the start.*",
+        ".*does not have many workers.*",
+        ".*isinstance.treespec, LeafSpec.*",
+        "Checkpoint directory .* exists and is not empty.*",
+    )
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for hint in hints:
+                warnings.filterwarnings("ignore", message=hint)
+            yield
+    finally:
+        logger.setLevel(level)

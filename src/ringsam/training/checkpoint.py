@@ -50,7 +50,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     digest = _digest_file(path)
     if not digest.is_file():
         raise InputError(f"{path}: its sha256 file {digest.name} is missing; {mend}")
-    if digest.read_text(encoding="utf-8").split()[:1] != [_sha256(path)]:
+    if digest.read_bytes().split()[:1] != [_sha256(path).encode()]:
         raise InputError(
             f"{path}: was cut or altered after it was written (sha256 differs); {mend}"
         )

@@ -1,13 +1,12 @@
 """The thin layer between the method and Lightning's loop: call the step, log it, return the loss."""
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
@@ -15,7 +14,10 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from ringsam.batch import Batch, Sample, collate
 from ringsam.config import OptimConfig
 from ringsam.draws import Draws
+from ringsam.errors import InputError
 from ringsam.method.adaptation import Adaptation, StepOutput
+from ringsam.method.ranks import num_ranks, sum_over_ranks
+from ringsam.training.optim import cosine, parameter_groups
 
 
 class AdaptationModule(L.LightningModule):
@@ -30,28 +32,33 @@ class AdaptationModule(L.LightningModule):
         self.seed = seed
         self.fused = fused
         self.strict_loading = False  # the frozen SAM is not repeated in checkpoints
-        self._signal = (
-            False  # whether any batch since the last optimizer step had something to teach
-        )
+        # Since the last optimizer step: had any batch something to teach, was every loss finite?
+        self._signal = False
+        self._finite = True
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self.adaptation.step(batch, Draws(self.seed, self.current_epoch))
-        self._signal |= output.signal
+        finite = bool(sum_over_ranks((~output.loss.detach().isfinite()).long()) == 0)
+        self._signal = self._signal or output.signal
+        self._finite = self._finite and finite
+        self._log("mean", output.terms, weight=len(batch.images))
+        self._log("mean", self.adaptation.monitor(batch, output), weight=batch.num_objects)
+        self._log("sum", ledger(batch, output, finite=finite), weight=1)
+        return output.loss
+
+    def _log(self, reduce: str, figures: Mapping[str, Tensor], *, weight: int) -> None:
         self.log_dict(
-            {**output.terms, **self.adaptation.monitor(batch, output)},
+            dict(figures),
             on_step=False,
             on_epoch=True,
             sync_dist=True,
-            batch_size=len(batch.images),
+            reduce_fx=reduce,
+            batch_size=weight,
         )
-        self.log_dict(
-            ledger(batch, output), on_step=False, on_epoch=True, sync_dist=True, reduce_fx="sum"
-        )
-        return output.loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """A step without signal must not step: without gradients AdamW leaves weights and moments alone."""
-        if not self._signal:
+        """A step without signal, or with a NaN, must not step: without gradients AdamW leaves all as it is."""
+        if not (self._signal and self._finite):
             optimizer.zero_grad(set_to_none=True)
 
     def optimizer_step(
@@ -62,9 +69,9 @@ class AdaptationModule(L.LightningModule):
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        if self._signal:
+        if self._signal and self._finite:
             self.adaptation.update_teacher()
-        self._signal = False
+        self._signal, self._finite = False, True
 
     def configure_optimizers(self) -> Any:
         optimizer = AdamW(parameter_groups(self.adaptation, self.optim), fused=self.fused)
@@ -124,57 +131,35 @@ class TwoBoxLoader(L.LightningDataModule):
         return batch.to(device)
 
 
-def ledger(batch: Batch, output: StepOutput) -> dict[str, Tensor]:
-    """What a step had to learn from, as counts that add up over an epoch."""
+def ledger(batch: Batch, output: StepOutput, *, finite: bool) -> dict[str, Tensor]:
+    """What a step had to learn from, as counts that add up over the steps of an epoch and over ranks."""
     contrast = output.contrast
+    once = 1 / num_ranks()  # a step is one step, on however many ranks
     counts = {
-        "num_steps": 1,
+        "num_steps": once,
         "num_objects": batch.num_objects,
         "num_trusted": output.pseudo.trusted.sum(),
         "num_anchors": len(contrast.anchors),
         "num_missed": contrast.num_missed,
         "num_spurious": contrast.num_spurious,
         "num_background": contrast.num_background,
-        "num_steps_without_signal": 0 if output.signal else 1,
+        "num_steps_without_signal": 0 if output.signal else once,
+        "num_steps_not_finite": 0 if finite else once,
         "entropy_sum": output.pseudo.entropy.sum(),
     }
     device = batch.images.device
     return {k: torch.as_tensor(v, dtype=torch.float, device=device) for k, v in counts.items()}
 
 
-def parameter_groups(adaptation: Adaptation, optim: OptimConfig) -> list[dict[str, Any]]:
-    """Encoder and head, each with and without weight decay (never on norms, biases, position tables)."""
-    parts = adaptation.trained_parts()
-    rates = ((parts.encoder, optim.lr_encoder), (parts.head, optim.lr_head))
-    return [
-        {"params": params, "lr": lr, "weight_decay": decay}
-        for named, lr in rates
-        for decay, params in (
-            (optim.weight_decay, list(_select(named, decays=True))),
-            (0.0, list(_select(named, decays=False))),
-        )
-        if params
-    ]
-
-
-def _select(named: dict[str, nn.Parameter], *, decays: bool) -> Iterator[nn.Parameter]:
-    for name, parameter in named.items():
-        is_table = "pos_embed" in name or "rel_pos" in name
-        if (parameter.dim() > 1 and not is_table) == decays:
-            yield parameter
-
-
-def cosine(step: int, num_steps: int) -> float:
-    """The rate's factor at a step: 1 at the first, 0 after the last (Loshchilov 2017)."""
-    return 0.5 * (1 + math.cos(math.pi * min(step / num_steps, 1.0)))
-
-
 def load_trained_parts(adaptation: Adaptation, checkpoint: dict[str, Any]) -> None:
-    """Put a checkpoint's encoder and head in place. Raises KeyError where it does not fit this configuration."""
+    """Put a checkpoint's encoder and head in place. Raises InputError where it does not fit the settings."""
     encoder = adaptation.trained_parts().encoder
     saved = checkpoint["sam_image_encoder"]
-    if encoder.keys() != saved.keys():
-        raise KeyError("the checkpoint trains other encoder weights than this configuration")
+    if {n: p.shape for n, p in encoder.items()} != {n: p.shape for n, p in saved.items()}:
+        mend = "put config.yaml back as it was"
+        raise InputError(
+            f"the checkpoint trains other encoder weights than config.yaml says; {mend}"
+        )
     with torch.no_grad():
         for name, parameter in encoder.items():
             parameter.copy_(saved[name])

@@ -1,22 +1,21 @@
 """`ringsam train` and `ringsam resume`: a data set and settings in, a run folder with an adapted SAM out."""
 
-import contextlib
 import hashlib
 import json
-import logging
 import os
-import warnings
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+
+import lightning as L
 
 from ringsam.config import Config, write_config
 from ringsam.data.check import check
 from ringsam.data.dataset import TwoBoxData, read_two_boxes
 from ringsam.errors import InputError
-from ringsam.runs import RunFolder, write_json
+from ringsam.runs import RunFolder, write_folder, write_json
 from ringsam.sam.model import Sam
 from ringsam.sam.weights import load_sam, save_folder
-from ringsam.training.build import build_loader, build_module, build_trainer
+from ringsam.training.build import build_loader, build_module, build_trainer, quietly
 from ringsam.training.checkpoint import newest_checkpoint
 from ringsam.training.module import AdaptationModule
 
@@ -32,12 +31,13 @@ def train(data: str | Path, out: str | Path, config: Config | None = None) -> Pa
     boxes = _read(Path(data))
     sam = load_sam(config.weights, input_size=config.data.input_size)
     module = build_module(sam, config)
+    trainer = build_trainer(folder, config)
     if _is_first_rank():
         folder.create()
         write_json(folder.data_note, _describe(boxes, Path(data)))
-        save_folder(sam, folder.original)
+        write_folder(folder.original, partial(save_folder, sam))
         write_config(config, folder.config)  # last: a folder with settings can be resumed
-    _fit(folder, boxes, module, config, checkpoint=None)
+    _fit(trainer, folder, boxes, module, config, checkpoint=None)
     return folder.path
 
 
@@ -56,11 +56,12 @@ def resume(run: str | Path) -> Path:
     start = checkpoint.name if checkpoint else "the start: no checkpoint was finished"
     print(f"resuming {folder.path} from {start}")
     module = build_module(load_sam(folder.original), config)
-    _fit(folder, boxes, module, config, checkpoint)
+    _fit(build_trainer(folder, config), folder, boxes, module, config, checkpoint)
     return folder.path
 
 
 def _fit(
+    trainer: L.Trainer,
     folder: RunFolder,
     data: TwoBoxData,
     module: AdaptationModule,
@@ -69,14 +70,17 @@ def _fit(
 ) -> None:
     sam = module.adaptation.sam
     loader = build_loader(data, sam, config)
-    with _quiet():
-        trainer = build_trainer(folder, config)
-        if trainer.is_global_zero:
-            _announce(data, config, sam)
-        trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
     if trainer.is_global_zero:
-        save_folder(sam, folder.adapted)
+        _announce(data, config, sam)
+    try:
+        with quietly():
+            trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:  # what Lightning makes of Ctrl-C
+        raise KeyboardInterrupt(f"go on with `ringsam resume {folder.path}`") from None
+    if trainer.is_global_zero:
+        write_folder(folder.adapted, partial(save_folder, sam))
         print(f"adapted weights: {folder.adapted}")
+    trainer.strategy.barrier()
 
 
 def _read(data: Path) -> TwoBoxData:
@@ -97,8 +101,9 @@ def _announce(data: TwoBoxData, config: Config, sam: Sam) -> None:
 
 
 def _is_first_rank() -> bool:
-    """Before the Trainer stands: launchers tell each process its rank by the environment."""
-    return all(int(os.environ.get(name, 0)) == 0 for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
+    """Whether no launcher told this process, by the environment, that it is another."""
+    names = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
+    return all(os.environ.get(name, "0") == "0" for name in names)
 
 
 def _read_note(folder: RunFolder) -> dict[str, str]:
@@ -115,24 +120,3 @@ def _read_note(folder: RunFolder) -> dict[str, str]:
 def _describe(data: TwoBoxData, path: Path) -> dict[str, str]:
     digest = hashlib.sha256(data.source.read_bytes()).hexdigest()
     return {"data": str(path.resolve()), "annotations": data.source.name, "sha256": digest}
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Lightning's hints on settings that ringsam chose on purpose."""
-    hints = (
-        ".*module.s. in eval mode at the start.*",
-        ".*does not have many workers.*",
-        ".*isinstance.treespec, LeafSpec.*",
-        "Checkpoint directory .* exists and is not empty.*",
-    )
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            for hint in hints:
-                warnings.filterwarnings("ignore", message=hint)
-            yield
-    finally:
-        logger.setLevel(level)

@@ -1,0 +1,37 @@
+"""What the optimiser is given; plain PyTorch, for any loop."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from torch import nn
+
+from ringsam.config import OptimConfig
+from ringsam.method.adaptation import Adaptation
+
+
+def parameter_groups(adaptation: Adaptation, optim: OptimConfig) -> list[dict[str, Any]]:
+    """Encoder and head, each with and without weight decay (never on norms, biases, position tables)."""
+    parts = adaptation.trained_parts()
+    rates = ((parts.encoder, optim.lr_encoder), (parts.head, optim.lr_head))
+    return [
+        {"params": params, "lr": lr, "weight_decay": decay}
+        for named, lr in rates
+        for decay, params in (
+            (optim.weight_decay, list(_select(named, decays=True))),
+            (0.0, list(_select(named, decays=False))),
+        )
+        if params
+    ]
+
+
+def cosine(step: int, num_steps: int) -> float:
+    """The rate's factor at a step: 1 at the first, 0 after the last (Loshchilov 2017)."""
+    return 0.5 * (1 + math.cos(math.pi * min(step / num_steps, 1.0)))
+
+
+def _select(named: dict[str, nn.Parameter], *, decays: bool) -> Iterator[nn.Parameter]:
+    for name, parameter in named.items():
+        is_table = "pos_embed" in name or "rel_pos" in name
+        if (parameter.dim() > 1 and not is_table) == decays:
+            yield parameter
