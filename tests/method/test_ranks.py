@@ -140,5 +140,11 @@ def test_batchnorm_over_two_ranks_equals_one_over_the_whole_batch(tmp_path):
 def test_one_rank_is_left_as_it_is():
     assert sum_over_ranks(ROWS) is ROWS
     assert gather_rows(ROWS) is ROWS
+
+
+def test_batchnorm_on_one_rank_is_torchs():
     norm, plain = GlobalBatchNorm(3), nn.BatchNorm2d(3)
-    assert torch.equal(norm(IMAGES), plain(IMAGES))
+    torch.testing.assert_close(norm(IMAGES), plain(IMAGES))
+    torch.testing.assert_close(norm.running_mean, plain.running_mean)
+    torch.testing.assert_close(norm.running_var, plain.running_var)
+    assert torch.equal(norm.eval()(IMAGES), norm(IMAGES))

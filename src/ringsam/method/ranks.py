@@ -59,10 +59,13 @@ def gather_rows(rows: Rows) -> Rows:
 
 
 class GlobalBatchNorm(nn.BatchNorm2d):
-    """BatchNorm over the batch of all ranks (torch's SyncBatchNorm needs a GPU; this one runs anywhere)."""
+    """BatchNorm over the batch of all ranks (torch's SyncBatchNorm needs a GPU; this one runs anywhere).
+
+    A batch with a NaN does not stay in the running statistics, so that the next one is sound again.
+    """
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        if not self.training or num_ranks() == 1:
+        if not self.training:
             return super().forward(features)
         assert self.running_mean is not None and self.running_var is not None
         assert self.num_batches_tracked is not None and self.momentum is not None
@@ -74,7 +77,8 @@ class GlobalBatchNorm(nn.BatchNorm2d):
         variance = sum_over_ranks(centered.square().sum(dim=(0, 2, 3))) / num
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * num / (num - 1), self.momentum)
+            unbiased = variance * num / (num - 1)
+            for kept, new in ((self.running_mean, mean), (self.running_var, unbiased)):
+                kept.lerp_(torch.where(new.isfinite(), new, kept), self.momentum)
         scale = self.weight * (variance + self.eps).rsqrt()
         return (centered * scale[:, None, None] + self.bias[:, None, None]).to(features.dtype)

@@ -65,4 +65,6 @@ def print_epoch(row: dict[str, Any], num_epochs: int | None) -> None:
         f"steps without signal {row['num_steps_without_signal']}/{row['num_steps']}",
         f"{row['seconds']:.0f} s",
     ]
+    if row["num_steps_not_finite"]:
+        parts.append(f"NOT FINITE, and left out: {row['num_steps_not_finite']} steps")
     print("  ".join(parts), flush=True)
