@@ -74,7 +74,8 @@ def build(config: SamConfig, *, seed: int) -> SamModel:
 def _aim_attention(model: SamModel) -> None:
     """Start the decoder's cross-attention with equal query and key matrices.
 
-    A prompt then looks at the image near its own place from the first step: three times the IoU after 160 steps.
+    A prompt then looks at the image near its own place from the first step: 0.27 against 0.18 IoU by a box after 160 steps
+    at 64 px (one run each).
     """
     for name, attention in model.mask_decoder.named_modules():
         if name.endswith(("attn_token_to_image", "attn_image_to_token")):
@@ -87,7 +88,8 @@ def _aim_attention(model: SamModel) -> None:
 def _draw_frequencies(model: SamModel) -> None:
     """The random Fourier matrix, fixed from here on: 0.2 to 2 turns per half image, not SAM's 1.
 
-    The slow ones tell left from right of a box's edge, the fast ones small boxes apart: twice the IoU after 160 steps.
+    The slow ones tell left from right of a box's edge, the fast ones small boxes apart: 0.18 against
+    0.11 IoU by a box after 160 steps at 64 px (one run each).
     """
     count = model.config.vision_config.num_pos_feats
     matrix = torch.randn(2, count) * torch.empty(count).uniform_(-1.6, 0.7).exp()
