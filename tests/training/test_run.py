@@ -97,9 +97,24 @@ def test_training_from_masks_or_without_gives_the_same_weights(disc_data, sam_fo
 
 def test_a_folder_that_holds_anything_is_refused(disc_data, sam_folder, tmp_path):
     (tmp_path / "mine.txt").write_text("keep me")
-    with pytest.raises(InputError, match="not empty; continue it with"):
+    with pytest.raises(InputError, match="not empty; give another --out"):
         train(disc_data, tmp_path, settings(sam_folder))
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_run_is_never_written_over(disc_data, sam_folder, finished):
+    with pytest.raises(InputError, match="not empty; continue it with `ringsam resume"):
+        train(disc_data, finished.path, settings(sam_folder))
+
+
+@pytest.mark.parametrize("hardware", [{"accelerator": "abacus"}, {"devices": 100_000}])
+def test_hardware_that_is_not_there_is_refused_before_anything_is_written(
+    disc_data, sam_folder, tmp_path, hardware
+):
+    config = Config(weights=str(sam_folder), hardware=hardware)
+    with pytest.raises(InputError, match=r"this machine"):
+        train(disc_data, tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()
 
 
 def test_bad_data_is_refused_before_anything_is_written(disc_data, sam_folder, tmp_path):
