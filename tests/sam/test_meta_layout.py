@@ -181,3 +181,25 @@ def test_masks_agree_with_metas(small_pair, policy):
         ours = sam.decode(embedding, torch.zeros(3, dtype=torch.long), prompts)
     torch.testing.assert_close(ours.logits, masks, rtol=0, atol=1e-5)
     torch.testing.assert_close(ours.iou, iou[:, 0], rtol=0, atol=1e-5)
+
+
+def test_masks_agree_with_metas_from_the_image_on(small_pair, tmp_path):
+    """Their encoder, prompt encoder and decoder, from the .pth that we write."""
+    sam, theirs = small_pair
+    save_meta(sam, tmp_path / "sam.pth")
+    theirs.load_state_dict(torch.load(tmp_path / "sam.pth", weights_only=True))
+    image = torch.randn(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    boxes = torch.tensor([[20.0, 30, 120, 200], [100, 40, 250, 90]])
+    with torch.no_grad():
+        sparse, dense = theirs.prompt_encoder(points=None, boxes=boxes, masks=None)
+        expected, _ = theirs.mask_decoder(
+            image_embeddings=theirs.image_encoder(image),
+            image_pe=theirs.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=False,
+        )
+        index = torch.zeros(2, dtype=torch.long)
+        ours = sam.decode(sam.encode(image), index, Prompts(boxes=boxes)).logits
+    error = (ours - expected).abs().max() / expected.abs().max()
+    assert error <= 1e-5, float(error)
