@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from ringsam import bulk
 from ringsam.bulk import predict_files
+from ringsam.data import records
 from ringsam.data.images import read_image
 from ringsam.errors import InputError
 from ringsam.predict import Predictor
@@ -58,7 +58,7 @@ def test_a_failure_leaves_nothing_behind(disc_data, sam_folder, tmp_path, monkey
         return read_image(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bulk, "read_image", fail_at_the_fifth)
+        patch.setattr(records, "read_image", fail_at_the_fifth)
         with pytest.raises(InputError, match=r"is cut|masks: cannot be written: No space left"):
             predict(disc_data, sam_folder, tmp_path / "masks")
     assert list(tmp_path.iterdir()) == []
@@ -91,6 +91,6 @@ def test_a_figure_that_is_not_finite_is_null(disc_data, sam_folder, tmp_path, mo
 
 
 def test_an_image_that_changed_its_size_is_named(disc_data, sam_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(bulk, "read_image", lambda path: read_image(path)[:-1])
+    monkeypatch.setattr(records, "read_image", lambda path: read_image(path)[:-1])
     with pytest.raises(InputError, match=r"0\.png: changed while it was used"):
         predict(disc_data, sam_folder, tmp_path / "masks")

@@ -12,11 +12,9 @@ import torch
 from PIL import Image
 
 from ringsam.config import PromptPolicy
-from ringsam.data.colours import Pixels
 from ringsam.data.dataset import read_two_boxes
-from ringsam.data.images import read_image
 from ringsam.data.masks import Mask, encode_mask
-from ringsam.data.records import ImageRecord, TwoBoxData
+from ringsam.data.records import ImageRecord, TwoBoxData, read_pixels
 from ringsam.errors import InputError
 from ringsam.predict import Prediction, Predictor, load
 
@@ -99,14 +97,6 @@ def write_masks(
     }
     (folder / "masks.json").write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
     return rows
-
-
-def read_pixels(record: ImageRecord) -> Pixels:
-    """The image's pixels; raises InputError if they are not of the size for which the boxes were judged."""
-    pixels = read_image(record.path)
-    if pixels.shape[:2] != (record.height, record.width):
-        raise InputError(f"{record.path}: changed while it was used; put the old file back")
-    return pixels
 
 
 def coco_rows(record: ImageRecord, prediction: Prediction) -> list[Row]:

@@ -10,7 +10,9 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from ringsam.data.colours import Pixels
 from ringsam.data.findings import Finding, RowProblem
+from ringsam.data.images import read_image
 from ringsam.data.masks import decode_mask
 from ringsam.errors import InputError
 
@@ -68,6 +70,14 @@ class TwoBoxData:
         kept = tuple(record for record in self.images if record.num_objects)
         skipped = self.num_skipped + len(self.images) - len(kept)
         return replace(self, images=kept, num_skipped=skipped)
+
+
+def read_pixels(record: ImageRecord) -> Pixels:
+    """The image's pixels; raises InputError if they are not of the size for which the boxes were judged."""
+    pixels = read_image(record.path)
+    if pixels.shape[:2] != (record.height, record.width):
+        raise InputError(f"{record.path}: changed while it was used; put the old file back")
+    return pixels
 
 
 def decode_masks(record: ImageRecord) -> Bool[Tensor, "n h w"] | None:

@@ -12,8 +12,7 @@ from rich.progress import track
 
 from ringsam.config import PromptPolicy
 from ringsam.data.dataset import TwoBoxData, read_two_boxes
-from ringsam.data.images import read_image
-from ringsam.data.records import ImageRecord, decode_masks
+from ringsam.data.records import ImageRecord, decode_masks, read_pixels
 from ringsam.errors import InputError
 from ringsam.evaluation.result import Evaluation, ObjectRow, summarize, write_evaluation
 from ringsam.evaluation.scores import score_prediction
@@ -125,9 +124,7 @@ def predict_record(
     record: ImageRecord, models: Mapping[str, Predictor], *, prompts: PromptPolicy
 ) -> dict[str, Prediction]:
     """Each model's masks of an image's objects; the object ids decide the draws, so all get the same prompts."""
-    pixels = read_image(record.path)
-    if pixels.shape[:2] != (record.height, record.width):
-        raise InputError(f"{record.path}: changed while it was used; put the old file back")
+    pixels = read_pixels(record)
     return {
         name: model.predict(
             pixels,
