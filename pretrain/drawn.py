@@ -17,11 +17,11 @@ from pretrain.camera import photograph
 
 SCENES = (
     (0.20, cells.glowing_nuclei),
-    (0.18, cells.stained_cells),
-    (0.15, surfaces.lesion),
-    (0.15, cells.whole_cells),
-    (0.18, surfaces.worn_surface),
-    (0.14, pile.coloured_pile),
+    (0.16, cells.stained_cells),
+    (0.12, surfaces.lesion),
+    (0.14, cells.whole_cells),
+    (0.26, surfaces.worn_surface),
+    (0.12, pile.coloured_pile),
 )
 MIN_AREA = 1.2e-4  # of the image: 8 pixels of a 256 x 256 image
 

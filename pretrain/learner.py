@@ -1,11 +1,14 @@
 """One training step of ringsam-nano, after SAM's protocol (Kirillov 2023, appendix A)."""
 
 import copy
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import lightning
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
+from torch.optim import Optimizer
 from transformers import SamModel
 
 from pretrain.attention import fold_attention
@@ -83,12 +86,17 @@ class Learner(lightning.LightningModule):
         best = losses[:, 1:].amin(dim=1).mean() if three else 0.0
         return losses[:, 0].mean() + best + rating
 
-    def optimizer_step(self, *args: object, **options: object) -> None:
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
         """Set the rate, step, and let the average follow."""
-        optimizer = self.optimizers(use_pl_optimizer=False)
         for group in optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * rate_factor(self.global_step, self.recipe)
-        super().optimizer_step(*args, **options)
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         keep = min(0.998, (1 + self.global_step) / (10 + self.global_step))
         with torch.no_grad():
             torch._foreach_lerp_(

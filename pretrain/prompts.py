@@ -2,7 +2,9 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from pretrain.batches import MASK_STRIDE, Batch
@@ -55,6 +57,14 @@ def _ring(batch: Batch, boxes: Tensor) -> Tensor:
     return inside & (batch.targets[:, 0] < 0.1)
 
 
+def _depths(targets: Tensor) -> Tensor:
+    """Of each mask pixel inside (n, height, width) the distance to the outside, as a share of the deepest; 0 outside."""
+    depths = np.stack(
+        [ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1] for mask in targets > 0.5]
+    )
+    return torch.from_numpy(depths / depths.max(axis=(1, 2), keepdims=True).clip(1)).float()
+
+
 def first_prompts(batch: Batch, kind: str, generator: torch.Generator) -> Prompts:
     """Prompts of one of KINDS for every object of the batch."""
     boxes = jitter_boxes(batch, generator)
@@ -62,7 +72,10 @@ def first_prompts(batch: Batch, kind: str, generator: torch.Generator) -> Prompt
         return Prompts(boxes[:, None], None, None)
     count = len(boxes)
     num_inside = 1 if kind == "point" else int(torch.randint(1, 11, (), generator=generator))
-    points = sample_points(batch.targets[:, 0] ** 4, num_inside, generator)
+    weights = batch.targets[:, 0] ** 4
+    if kind == "point" and float(torch.rand((), generator=generator)) < 0.5:
+        weights = _depths(batch.targets[:, 0]) ** 4  # as people click: in the middle
+    points = sample_points(weights, num_inside, generator)
     labels = torch.ones(count, num_inside)
     if kind != "point" and float(torch.rand((), generator=generator)) < 0.4:
         num_outside = int(torch.randint(1, 6, (), generator=generator))

@@ -117,9 +117,9 @@ def stroke(
             fill=255,
             width=max(round(widths[index] * 2), 1),
         )
-    alpha = (
-        np.asarray(image.resize((size[1], size[0]), Image.Resampling.BOX), dtype=np.float32) / 255
-    )
+    alpha = np.asarray(
+        image.resize((size[1], size[0]), Image.Resampling.BOX), dtype=np.float32
+    ) / np.float32(255)
     rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
     if len(rows) == 0:
         return Shape(alpha[:1, :1], 0, 0)
@@ -130,6 +130,57 @@ def stroke(
 def outlined(shape: Shape, *, reach_px: float) -> Shape:
     """The shape as a person outlines it: frays and islands smaller than `reach_px` are smoothed away."""
     return Shape(ndimage.gaussian_filter(shape.alpha, reach_px), shape.top, shape.left)
+
+
+def brushed(shape: Shape, size: tuple[int, int], *, reach_px: float) -> Shape:
+    """The shape as a person paints it with a brush too thick for it: grown by `reach_px` on a canvas of that size."""
+    reach = max(round(reach_px), 1)
+    top, left = max(shape.top - reach, 0), max(shape.left - reach, 0)
+    height, width = shape.alpha.shape
+    bottom, right = (
+        min(shape.top + height + reach, size[0]),
+        min(shape.left + width + reach, size[1]),
+    )
+    alpha = np.zeros((bottom - top, right - left), dtype=np.float32)
+    alpha[shape.top - top :, shape.left - left :][:height, :width] = shape.alpha
+    return Shape(ndimage.grey_dilation(alpha, footprint=_disc(reach)), top, left)
+
+
+def _disc(radius: int) -> NDArray[np.bool_]:
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    return x**2 + y**2 <= (radius + 0.5) ** 2
+
+
+def border_patch(
+    rng: np.random.Generator,
+    size: tuple[int, int],
+    *,
+    num_borders: int,
+    raggedness: float,
+    softness_px: float,
+) -> Shape:
+    """A strip along one border of the canvas, or what is left of it when up to two more cuts across it end it early.
+
+    The cuts run straight, or torn by fractal noise of `raggedness` times the longest side.
+    """
+    height, width = size
+    longest = max(size)
+    y = np.arange(height, dtype=np.float32)[:, None] + 0.5
+    x = np.arange(width, dtype=np.float32)[None, :] + 0.5
+    tilt = rng.normal(0, 0.1, 3)
+    inwards = [height - y + tilt[0] * x, y + tilt[0] * x, width - x + tilt[0] * y, x + tilt[0] * y]
+    side = int(rng.integers(4))
+    depth = (height if side < 2 else width) * rng.uniform(0.08, 0.6)
+    level = np.broadcast_to(depth - inwards[side], size)
+    along, extent = (x + tilt[1] * y, width) if side < 2 else (y + tilt[1] * x, height)
+    if num_borders > 1:
+        level = np.minimum(level, along - extent * rng.uniform(0.1, 0.5))
+    if num_borders > 2:
+        level = np.minimum(level, extent * rng.uniform(0.6, 0.95) - along)
+    if raggedness:
+        grain = longest * rng.uniform(0.03, 0.2)
+        level = level + raggedness * longest * noise(rng, *size, grain_px=grain, octaves=3)
+    return Shape(_soften(level, softness_px), 0, 0)
 
 
 def ragged(

@@ -5,7 +5,7 @@ import numpy as np
 from pretrain.canvas import Canvas
 from pretrain.fields import colour, noise, shading, stripes, texture, tinted, vignette
 from pretrain.painting import Size
-from pretrain.shapes import Shape, blob, outlined, ragged, stroke
+from pretrain.shapes import Shape, blob, border_patch, brushed, outlined, ragged, stroke
 
 
 def lesion(rng: np.random.Generator, size: Size) -> Canvas:
@@ -102,14 +102,20 @@ def worn_surface(rng: np.random.Generator, size: Size) -> Canvas:
         if canvas.overlap(shape) > 0.2:
             continue
         change = rng.uniform(0.05, 0.4) * rng.choice([-1, -1, 1])
-        if rng.random() < 0.3:  # wear: the texture itself changes
-            grain = noise(rng, *shape.alpha.shape, grain_px=rng.uniform(2, 10), octaves=2)
+        if rng.random() < 0.4:  # wear: the texture itself changes
+            grain = noise(
+                rng, *shape.alpha.shape, grain_px=rng.uniform(2, 10), octaves=2, stretch=stretch
+            )
+            share = rng.uniform(0, 0.6)
             canvas.add(
-                shape, (0.4 * change + abs(change) * 0.5 * grain)[..., None].astype(np.float32)
+                shape, (share * change + abs(change) * 0.5 * grain)[..., None].astype(np.float32)
             )
         else:
             canvas.add(shape, np.full(3, change, dtype=np.float32))
-        canvas.claim(outlined(shape, reach_px=rng.uniform(0.5, 2.0)))
+        if rng.random() < 0.3:
+            canvas.claim(brushed(shape, size, reach_px=max(size) * rng.uniform(0.002, 0.01)))
+        else:
+            canvas.claim(outlined(shape, reach_px=rng.uniform(0.5, 2.0)))
     return canvas
 
 
@@ -122,19 +128,17 @@ def _bands(rng: np.random.Generator, canvas: Canvas) -> None:
         canvas.pixels += rng.uniform(-0.15, 0.25) * profile[None, :, None]
     if rng.random() < 0.4:
         margin = int(rng.uniform(0.01, 0.15) * width)
-        sides = (
-            rng.choice([slice(0, margin), slice(width - margin, width)], 1)[0]
-            if margin
-            else slice(0, 0)
-        )
+        sides = slice(0, margin)
+        if margin and rng.choice(2):
+            sides = slice(width - margin, width)
         canvas.pixels[:, sides] *= rng.uniform(0.1, 0.6)
     if rng.random() < 0.4:
         canvas.pixels[:] = np.swapaxes(canvas.pixels, 0, 1) if height == width else canvas.pixels
 
 
 def _defect(rng: np.random.Generator, size: Size) -> Shape:
-    """A crack, a hole, a stain or a large fuzzy patch."""
-    longest, kind = max(size), rng.integers(5)
+    """A crack, a hole, a stain, a large fuzzy patch, or wear that begins at a border."""
+    longest, kind = max(size), rng.integers(7)
     centre = (rng.uniform(0.05, 0.95) * size[0], rng.uniform(0.05, 0.95) * size[1])
     if kind == 0:
         return stroke(
@@ -149,7 +153,7 @@ def _defect(rng: np.random.Generator, size: Size) -> Shape:
             rng,
             size,
             centre=centre,
-            radius_px=longest * rng.uniform(0.012, 0.06),
+            radius_px=longest * np.exp(rng.uniform(np.log(0.007), np.log(0.06))),
             aspect=np.exp(rng.normal(0, 0.4)),
             waviness=0.15,
             softness_px=rng.uniform(1, 4),
@@ -163,6 +167,14 @@ def _defect(rng: np.random.Generator, size: Size) -> Shape:
             aspect=np.exp(rng.choice([-1, 1]) * rng.uniform(0.5, 1.3)),
             waviness=0.2,
             softness_px=rng.uniform(1, 8),
+        )
+    if kind in (3, 4):
+        return border_patch(
+            rng,
+            size,
+            num_borders=int(rng.integers(1, 4)),
+            raggedness=rng.choice([0.0, 0.02, 0.06]),
+            softness_px=longest * rng.choice([0.004, 0.02, 0.06]),
         )
     radius = longest * rng.uniform(0.05, 0.35)
     return ragged(

@@ -24,13 +24,26 @@ class WriteWeights(lightning.Callback):
     def __init__(self, folder: Path, every_steps: int) -> None:
         self.folder, self.every_steps = folder, every_steps
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, learner: Learner, *_: object) -> None:
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+    ) -> None:
         """Write on every `every_steps`-th step."""
         if trainer.global_step % self.every_steps == 0:
-            learner.average.save_pretrained(self.folder)
+            self._write(pl_module)
 
-    def on_train_end(self, trainer: lightning.Trainer, learner: Learner) -> None:
+    def on_train_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
         """Write the last weights."""
+        self._write(pl_module)
+
+    def _write(self, learner: lightning.LightningModule) -> None:
+        assert isinstance(learner, Learner)
         learner.average.save_pretrained(self.folder)
 
 

@@ -4,6 +4,7 @@ Nothing heavy is imported before a command is known: `ringsam --help` answers at
 """
 
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ import ringsam
 USER_ERROR = 2  # data, weights or settings that cannot be used
 
 COMMANDS = {
+    "import": "labels of other tools become two_boxes.json",
+    "annotate": "a local page on which to draw two boxes per object",
     "check": "list every bad row of a data set, and its mend",
     "train": "adapt SAM to a folder of images with two boxes per object",
     "resume": "go on with a run that was interrupted",
@@ -54,7 +57,7 @@ def run_command(name: str, arguments: list[str]) -> int:
 
     commands = importlib.import_module("ringsam.commands")
     try:
-        called = getattr(commands, name)
+        called = getattr(commands, f"{name}_" if keyword.iskeyword(name) else name)
         if name == "train":
             return int(called(arguments))
         return int(tyro.cli(called, prog=f"ringsam {name}", args=arguments, use_underscores=True))

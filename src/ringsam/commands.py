@@ -60,6 +60,41 @@ def resume(run: Folder) -> int:
     return 0
 
 
+def import_(
+    source: Folder, out: Path, images: Path | None = None, single_boxes: bool = False
+) -> int:
+    """Labels of other tools become two_boxes.json: COCO, CSV, YOLO, Pascal VOC, LabelMe, Label Studio, CVAT.
+
+    Args:
+        source: A file of labels, or a folder of them.
+        out: The folder with the images, or a JSON to write beside them.
+        images: Where in that folder the images lie, if names alone do not tell.
+        single_boxes: Each box is an object of its own, also where one lies in another.
+    """
+    from ringsam.data.formats import import_labels
+
+    print(import_labels(source, out, images=images, single_boxes=single_boxes))
+    return 0
+
+
+def annotate(
+    images: Folder, out: Path, weights: str = "nano", host: str = "127.0.0.1", port: int = 0
+) -> int:
+    """Draw two boxes per object on a local page; every object is saved as soon as it is drawn.
+
+    Args:
+        images: The folder of the images.
+        out: The JSON to make or to go on with; my_images/two_boxes.json for my_images/images.
+        weights: What previews the masks: a run folder, or any weights that `ringsam train --weights` takes.
+        host: The address to serve at; any but this machine's own asks for the token in the printed link.
+        port: The port to serve at; 0 takes a free one.
+    """
+    from ringsam.annotate import annotate as serve_page
+
+    print(serve_page(images, out, weights=weights, host=host, port=port))
+    return 0
+
+
 def check(data: Folder) -> int:
     """List every bad row of a data set: file, object, reason, mend.
 

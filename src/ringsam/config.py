@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+from pydantic import (
+    ConfigDict,
+    Field,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
 
 from ringsam.errors import InputError
@@ -62,9 +69,17 @@ class MethodConfig:
     self_training: Weight = 0.0
     """Weight of the student's masks, through the frozen decoder, against targets from teacher, boxes and colours."""
     colour_vote: Fraction = 0.0
-    """Share of the colour model (GrabCut seeded by the two boxes) in those targets; the teacher has the rest."""
+    """Share of the colour model (GrabCut seeded by the two boxes) in those targets; the teacher has what is left."""
+    shape_vote: Fraction = 0.0
+    """Share of the place alone: an ellipse half way between the two boxes, with soft edges."""
     box_constraint: Weight = 0.0
     """Weight of what the boxes know for certain: object in the small box, background outside the big one."""
+
+    @model_validator(mode="after")
+    def _votes_leave_the_teacher_a_share(self) -> "MethodConfig":
+        if self.colour_vote + self.shape_vote > 1:
+            raise ValueError("colour_vote and shape_vote are shares, together at most 1")
+        return self
 
     @property
     def trains_masks(self) -> bool:
@@ -98,6 +113,8 @@ class DataConfig:
     """Keep the aspect and pad (SAM's own way), or squash the image to the square."""
     input_size: PositiveInt | None = None
     """Side of the input frame in pixels; the model's own where not given."""
+    held_out: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of the images kept out of training, to choose the best epoch by, without masks; 0 takes the last epoch."""
     num_workers: Count = 0
     """Processes that read images."""
 

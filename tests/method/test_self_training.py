@@ -15,6 +15,7 @@ from ringsam.method.self_training import (
     box_regions,
     make_targets,
     self_training_loss,
+    shape_prior,
 )
 
 GRID = 32
@@ -32,21 +33,36 @@ def test_targets_are_certain_where_the_boxes_are_and_blended_in_the_ring():
     batch = disc_batch()
     regions = box_regions(batch, grid=GRID)
     colour = batch.gt_masks.flip(1)
-    targets = make_targets(logits(4), regions, colour, vote=0.25)
+    seen = torch.nn.functional.avg_pool2d(colour.float(), 2)
+    targets = make_targets(logits(4), regions, [(seen, 0.25), (torch.full_like(seen, 0.3), 0.5)])
     assert (targets[regions.core] == 1).all() and (targets[regions.outside] == 0).all()
     for n, r, c in [(0, 10, 10), (1, 12, 9), (2, 8, 20)]:
         ring = not regions.core[n, r, c] and not regions.outside[n, r, c]
-        seen = colour[n, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2].float().mean().item()
+        share = colour[n, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2].float().mean().item()
         teacher = 1 / (1 + math.exp(-logits(4)[n, r, c].item()))
         if ring:
-            assert targets[n, r, c].item() == pytest.approx(0.75 * teacher + 0.25 * seen, rel=1e-5)
+            expected = 0.25 * teacher + 0.25 * share + 0.5 * 0.3
+            assert targets[n, r, c].item() == pytest.approx(expected, rel=1e-5)
     assert (~regions.core & ~regions.outside).any()
 
 
-def test_without_a_colour_model_the_teacher_has_the_whole_vote():
+def test_the_shape_prior_is_an_ellipse_half_way_between_the_boxes():
+    batch = disc_batch()
+    prior = shape_prior(batch, grid=GRID)
+    stride = batch.images.shape[-1] / GRID
+    for n, r, c in [(0, 10, 10), (1, 12, 9), (2, 8, 20), (3, 16, 16), (0, 0, 31)]:
+        x1, y1, x2, y2 = ((batch.big_boxes[n] + batch.small_boxes[n]) / 2).tolist()
+        x, y = (c + 0.5) * stride, (r + 0.5) * stride
+        radius = ((x - (x1 + x2) / 2) * 2 / (x2 - x1)) ** 2
+        radius += ((y - (y1 + y2) / 2) * 2 / (y2 - y1)) ** 2
+        expected = math.exp(-softplus(4 * (radius - 1)))
+        assert prior[n, r, c].item() == pytest.approx(expected, rel=1e-4, abs=1e-7)
+
+
+def test_with_no_other_voter_the_teacher_has_the_whole_vote():
     batch = disc_batch()
     regions = box_regions(batch, grid=GRID)
-    targets = make_targets(logits(4), regions, None, vote=0.9)
+    targets = make_targets(logits(4), regions, [])
     ring = ~regions.core & ~regions.outside
     torch.testing.assert_close(targets[ring], logits(4).sigmoid()[ring])
 
@@ -54,7 +70,7 @@ def test_without_a_colour_model_the_teacher_has_the_whole_vote():
 def test_self_training_equals_its_formula():
     batch = disc_batch()
     regions = box_regions(batch, grid=GRID)
-    targets = make_targets(logits(4, seed=1), regions, None, vote=0.0)
+    targets = make_targets(logits(4, seed=1), regions, [])
     losses = self_training_loss(logits(4), targets, regions)
     for n in range(4):
         entropy = inside = shared = squares = 0.0

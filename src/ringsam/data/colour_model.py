@@ -17,7 +17,7 @@ def colour_mask(
 ) -> Mask:
     """The object's mask (height, width): the small box is object, outside the big box is not, colours decide the ring.
 
-    Where a colour model cannot be fitted (a crop of a few pixels) it is the small box. The same
+    The first guess in the ring is the ellipse half way between the boxes. Where a colour model cannot be fitted (a crop of a few pixels) it is the small box. The same
     image and boxes always give the same mask.
     """
     height, width = pixels.shape[:2]
@@ -30,8 +30,10 @@ def colour_mask(
     )
     corner = np.array([left, top, left, top], dtype=np.float32)
     seeds = np.full(crop.shape[:2], cv2.GC_BGD, dtype=np.uint8)
-    seeds[_rows_columns((big_box - corner) * scale, seeds.shape)] = cv2.GC_PR_FGD
-    seeds[_rows_columns((small_box - corner) * scale, seeds.shape)] = cv2.GC_FGD
+    big, small = (big_box - corner) * scale, (small_box - corner) * scale
+    seeds[_rows_columns(big, seeds.shape)] = cv2.GC_PR_BGD
+    seeds[(seeds == cv2.GC_PR_BGD) & _ellipse((big + small) / 2, seeds.shape)] = cv2.GC_PR_FGD
+    seeds[_rows_columns(small, seeds.shape)] = cv2.GC_FGD
     found = _cut(crop, seeds)
     mask = np.zeros((height, width), dtype=np.bool_)
     full = cv2.resize(
@@ -54,6 +56,16 @@ def _rows_columns(box: npt.NDArray[np.float32], shape: tuple[int, ...]) -> tuple
     left, top = (min(round(float(v)), s - 1) for v, s in zip(box[:2], shape[::-1], strict=True))
     right, bottom = (round(float(v)) for v in box[2:])
     return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
+
+
+def _ellipse(box: npt.NDArray[np.floating], shape: tuple[int, ...]) -> Mask:
+    """Where the pixel centres lie in the ellipse that fills the box."""
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    left, top, right, bottom = (float(v) for v in box)
+    across = (2 * x + 1 - left - right) / max(right - left, 1.0)
+    down = (2 * y + 1 - top - bottom) / max(bottom - top, 1.0)
+    inside: Mask = across**2 + down**2 <= 1
+    return inside
 
 
 def _cut(crop: Pixels, seeds: npt.NDArray[np.uint8]) -> Mask:

@@ -14,6 +14,7 @@ from ringsam.data.colours import Pixels
 from ringsam.data.findings import Finding, RowProblem
 from ringsam.data.images import read_image
 from ringsam.data.masks import decode_mask
+from ringsam.draws import Draws
 from ringsam.errors import InputError
 
 
@@ -70,6 +71,20 @@ class TwoBoxData:
         kept = tuple(record for record in self.images if record.num_objects)
         skipped = self.num_skipped + len(self.images) - len(kept)
         return replace(self, images=kept, num_skipped=skipped)
+
+    def hold_out(self, share: float, seed: int) -> tuple["TwoBoxData", "TwoBoxData"]:
+        """Those to learn from, and the share held out: one image at least, and never the last; none where it is 0."""
+        most = len(self.images) - 1
+        num = min(max(round(share * len(self.images)), 1), most) if share else 0
+        ids = torch.tensor([record.image_id for record in self.images], dtype=torch.long)
+        order = Draws(seed, 0).uniform(ids, 1, "held out")[:, 0].argsort(stable=True).tolist()
+        chosen = set(order[:num])
+        parts = (
+            tuple(record for i, record in enumerate(self.images) if (i in chosen) == held)
+            for held in (False, True)
+        )
+        learn, held = (replace(self, images=part) for part in parts)
+        return learn, held
 
 
 def read_pixels(record: ImageRecord) -> Pixels:

@@ -1,11 +1,12 @@
 """THE HEART: one step of the method. Its comments are the boxes of the flow chart in docs/method.md."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ringsam.batch import Batch
 from ringsam.config import MethodConfig
@@ -115,7 +116,7 @@ class Adaptation(nn.Module):
         decoded = None
         if config.trains_masks:
             decoded = self.sam.decode(student.embedding, batch.image_index, prompts)
-            terms |= mask_terms(decoded.logits, logits, batch, colour_vote=config.colour_vote)
+            terms |= mask_terms(decoded.logits, logits, batch, config)
             weights |= {
                 "self_training": config.self_training,
                 "box_constraint": config.box_constraint,
@@ -144,6 +145,13 @@ class Adaptation(nn.Module):
     def update_teacher(self) -> None:
         """EMA teacher update: call it after every optimizer step that moved a weight."""
         self.teacher.update(self.student)
+
+    @torch.no_grad()
+    def restart_from(self, encoder: Mapping[str, Tensor]) -> None:
+        """Give student and teacher these encoder weights, by the names of `trained_parts`."""
+        for name, weight in self.trained_parts().encoder.items():
+            weight.copy_(encoder[name])
+        self.teacher.tower.load_state_dict(self.student.state_dict())
 
     def trained_parts(self) -> TrainedParts:
         """Every parameter that learns, by name: the seed's `sam_image_encoder` and `proj`."""

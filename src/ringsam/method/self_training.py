@@ -3,14 +3,16 @@
 All on the decoder's own grid of mask pixels, a quarter of the input frame.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from ringsam.batch import Batch
+from ringsam.config import MethodConfig
 from ringsam.geometry import Cells, cells_inside, cells_touched
 from ringsam.method.losses import Scalar
 from ringsam.method.ranks import share_of
@@ -18,6 +20,10 @@ from ringsam.method.ranks import share_of
 MaskLogits = Float[Tensor, "n h w"]
 SoftMasks = Float[Tensor, "n h w"]
 PerObject = Float[Tensor, " n"]
+
+_STEEPNESS = (
+    4.0  # of the shape prior: 0.98 in the middle of its ellipse, 0.02 at 1.4 times its radius
+)
 
 
 class BoxRegions(NamedTuple):
@@ -31,12 +37,16 @@ def mask_terms(
     student: Float[Tensor, "n 1 h w"],
     teacher: Float[Tensor, "n 1 h w"],
     batch: Batch,
-    *,
-    colour_vote: float,
+    config: MethodConfig,
 ) -> dict[str, Scalar]:
     """The two losses through the frozen decoder, mean over the objects of all ranks."""
-    regions = box_regions(batch, grid=student.shape[-1])
-    targets = make_targets(teacher[:, 0], regions, batch.colour_masks, vote=colour_vote)
+    grid = student.shape[-1]
+    regions = box_regions(batch, grid=grid)
+    votes = [(shape_prior(batch, grid=grid), config.shape_vote)]
+    if batch.colour_masks is not None:
+        seen = F.adaptive_avg_pool2d(batch.colour_masks[:, None].float(), grid)[:, 0]
+        votes.append((seen, config.colour_vote))
+    targets = make_targets(teacher[:, 0], regions, votes)
     share = share_of(torch.tensor(float(batch.num_objects), device=student.device))
     count = max(batch.num_objects, 1)
     losses = {
@@ -52,17 +62,23 @@ def box_regions(batch: Batch, *, grid: int) -> BoxRegions:
     return BoxRegions(core, ~cells_touched(batch.big_boxes, grid=grid, stride=stride))
 
 
-def make_targets(
-    teacher: MaskLogits, regions: BoxRegions, colour: Bool[Tensor, "n s s"] | None, *, vote: float
-) -> SoftMasks:
-    """The teacher's probability blended with the colour model's mask, then what the boxes know for certain.
+def shape_prior(batch: Batch, *, grid: int) -> SoftMasks:
+    """How likely each mask pixel is object by its place alone: 1/2 on the ellipse half way between the boxes."""
+    stride = batch.images.shape[-1] / grid
+    centres = (torch.arange(grid, device=batch.images.device) + 0.5) * stride
+    boxes = (batch.big_boxes + batch.small_boxes)[:, :, None] / 2  # (n, 4, 1)
+    across = (2 * centres - boxes[:, 0] - boxes[:, 2]) / (boxes[:, 2] - boxes[:, 0])
+    down = (2 * centres - boxes[:, 1] - boxes[:, 3]) / (boxes[:, 3] - boxes[:, 1])
+    radius = across.square()[:, None, :] + down.square()[:, :, None]
+    return (_STEEPNESS * (1 - radius)).sigmoid()
 
-    `vote` is the colour model's share, 0 without one.
-    """
-    target = teacher.float().sigmoid()
-    if colour is not None:
-        seen = F.adaptive_avg_pool2d(colour[:, None].float(), teacher.shape[-1])[:, 0]
-        target = torch.lerp(target, seen, vote)
+
+def make_targets(
+    teacher: MaskLogits, regions: BoxRegions, votes: Sequence[tuple[SoftMasks, float]]
+) -> SoftMasks:
+    """The voters' probabilities by their shares, the teacher's share the rest; then what the boxes know for certain."""
+    rest = 1 - sum(share for _, share in votes)
+    target = rest * teacher.float().sigmoid() + sum(share * mask for mask, share in votes)
     return target.masked_fill(regions.core, 1.0).masked_fill(regions.outside, 0.0)
 
 

@@ -15,7 +15,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning_utilities.core.imports import RequirementCache
+from torch.utils.data import DataLoader
 
+from ringsam.batch import collate
 from ringsam.config import Config, HardwareConfig
 from ringsam.data.dataset import TwoBoxData, TwoBoxDataset
 from ringsam.errors import InputError
@@ -26,6 +28,7 @@ from ringsam.sam.preprocess import Preprocess
 from ringsam.training.checkpoint import VerifiedCheckpointIO
 from ringsam.training.epoch_log import EpochLog
 from ringsam.training.module import AdaptationModule, TwoBoxLoader
+from ringsam.training.selection import Selection
 
 # A rank that is lost ends the others after this long, instead of hanging for ever.
 RANK_TIMEOUT = timedelta(minutes=30)
@@ -63,7 +66,21 @@ def build_loader(data: TwoBoxData, sam: Sam, config: Config) -> TwoBoxLoader:
     )
 
 
-def build_trainer(folder: RunFolder, config: Config) -> L.Trainer:
+def build_selection(
+    held_out: TwoBoxData, adaptation: Adaptation, config: Config
+) -> Selection | None:
+    """What chooses the epoch by the images held out; nothing where none are."""
+    if not held_out.images:
+        return None
+    preprocess = Preprocess(adaptation.sam.input_size, config.data.resize)
+    images = TwoBoxDataset(held_out.images, preprocess, with_masks=False)
+    loader = DataLoader(images, batch_size=config.optim.batch_size, collate_fn=collate)
+    return Selection(loader, adaptation, seed=config.seed)
+
+
+def build_trainer(
+    folder: RunFolder, config: Config, selection: Selection | None = None
+) -> L.Trainer:
     """Lightning's Trainer, writing to this run folder."""
     checkpoints = ModelCheckpoint(
         folder.checkpoints,
@@ -73,7 +90,8 @@ def build_trainer(folder: RunFolder, config: Config) -> L.Trainer:
         save_top_k=2,  # the newest, and the one before it should the newest be damaged
         save_on_train_epoch_end=True,
     )
-    callbacks: list[L.Callback] = [EpochLog(folder), checkpoints]
+    callbacks: list[L.Callback] = [selection] if selection else []
+    callbacks += [EpochLog(folder), checkpoints]
     on_terminal = sys.stdout.isatty()
     if on_terminal:
         callbacks.append(RichProgressBar(leave=False))

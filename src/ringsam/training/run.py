@@ -5,6 +5,7 @@ import json
 import os
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import lightning as L
 
@@ -15,9 +16,16 @@ from ringsam.errors import InputError
 from ringsam.runs import RunFolder, write_folder, write_json
 from ringsam.sam.model import Sam
 from ringsam.sam.weights import load_sam, save_folder
-from ringsam.training.build import build_loader, build_module, build_trainer, quietly
+from ringsam.training.build import (
+    build_loader,
+    build_module,
+    build_selection,
+    build_trainer,
+    quietly,
+)
 from ringsam.training.checkpoint import newest_checkpoint
-from ringsam.training.module import AdaptationModule
+from ringsam.training.module import AdaptationModule, TwoBoxLoader
+from ringsam.training.selection import Selection
 
 
 def train(data: str | Path, out: str | Path, config: Config | None = None) -> Path:
@@ -30,14 +38,13 @@ def train(data: str | Path, out: str | Path, config: Config | None = None) -> Pa
     folder = RunFolder(Path(out))
     boxes = _read(Path(data))
     sam = load_sam(config.weights, input_size=config.data.input_size)
-    module = build_module(sam, config)
-    trainer = build_trainer(folder, config)
+    session = _prepare(folder, boxes, sam, config)
     if _is_first_rank():
         folder.create()
         write_json(folder.data_note, _describe(boxes, Path(data)))
         write_folder(folder.original, partial(save_folder, sam))
         write_config(config, folder.config)  # last: a folder with settings can be resumed
-    _fit(trainer, folder, boxes, module, config, checkpoint=None)
+    _fit(session, folder, checkpoint=None)
     return folder.path
 
 
@@ -55,30 +62,49 @@ def resume(run: str | Path) -> Path:
         print(f"skipped: {line}")
     start = checkpoint.name if checkpoint else "the start: no checkpoint was finished"
     print(f"resuming {folder.path} from {start}")
-    module = build_module(load_sam(folder.original), config)
-    _fit(build_trainer(folder, config), folder, boxes, module, config, checkpoint)
+    _fit(_prepare(folder, boxes, load_sam(folder.original), config), folder, checkpoint)
     return folder.path
 
 
-def _fit(
-    trainer: L.Trainer,
-    folder: RunFolder,
-    data: TwoBoxData,
-    module: AdaptationModule,
-    config: Config,
-    checkpoint: Path | None,
-) -> None:
-    sam = module.adaptation.sam
-    loader = build_loader(data, sam, config)
+class _Session(NamedTuple):
+    """What a run is made of; nothing of it is on disk yet."""
+
+    announcement: str
+    module: AdaptationModule
+    loader: TwoBoxLoader
+    selection: Selection | None
+    trainer: L.Trainer
+
+
+def _prepare(folder: RunFolder, data: TwoBoxData, sam: Sam, config: Config) -> _Session:
+    """Raises InputError for settings that this SAM or this machine cannot have."""
+    module = build_module(sam, config)
+    learn, held_out = data.hold_out(config.data.held_out, config.seed)
+    selection = build_selection(held_out, module.adaptation, config)
+    return _Session(
+        _announcement(learn, held_out, config, sam),
+        module,
+        build_loader(learn, sam, config),
+        selection,
+        build_trainer(folder, config, selection),
+    )
+
+
+def _fit(session: _Session, folder: RunFolder, checkpoint: Path | None) -> None:
+    trainer, selection = session.trainer, session.selection
     if trainer.is_global_zero:
-        _announce(data, config, sam)
+        print(session.announcement, flush=True)
     try:
         with quietly():
-            trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
+            trainer.fit(session.module, session.loader, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt(f"go on with `ringsam resume {folder.path}`") from None
+    if selection:
+        selection.apply()
     if trainer.is_global_zero:
-        write_folder(folder.adapted, partial(save_folder, sam))
+        if selection:
+            print(f"kept epoch {selection.epoch}, of mask-free quality {selection.quality:.3f}")
+        write_folder(folder.adapted, partial(save_folder, session.module.adaptation.sam))
         print(f"adapted weights: {folder.adapted}")
     trainer.strategy.barrier()
 
@@ -91,12 +117,12 @@ def _read(data: Path) -> TwoBoxData:
     return read_two_boxes(data).with_objects()
 
 
-def _announce(data: TwoBoxData, config: Config, sam: Sam) -> None:
-    print(
-        f"{len(data.images)} images, {data.num_objects} objects "
-        f"({data.num_skipped} images without objects skipped); SAM {config.weights} at "
-        f"{sam.input_size} px; prompts {config.method.prompts}; {config.epochs} epochs",
-        flush=True,
+def _announcement(learn: TwoBoxData, held_out: TwoBoxData, config: Config, sam: Sam) -> str:
+    aside = f" and {len(held_out.images)} held out" if held_out.images else ""
+    return (
+        f"{len(learn.images)} images{aside}, {learn.num_objects} objects "
+        f"({learn.num_skipped} images without objects skipped); SAM {config.weights} at "
+        f"{sam.input_size} px; prompts {config.method.prompts}; {config.epochs} epochs"
     )
 
 

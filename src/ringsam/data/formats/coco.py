@@ -1,0 +1,90 @@
+"""COCO JSON: two boxes as fields big_box and small_box, or one bbox or segmentation an annotation."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ringsam.data.annotations import read_annotations
+from ringsam.data.boxes import parse_box
+from ringsam.data.fields import Row, fields_of, whole_number
+from ringsam.data.findings import RowProblem
+from ringsam.data.formats.documents import Document
+from ringsam.data.formats.regions import (
+    LabelledImage,
+    Labels,
+    Region,
+    Role,
+    number,
+    side_box,
+    stated_size,
+    text,
+)
+
+_ROLES: tuple[Role, Role] = ("big", "small")
+
+
+def recognises(document: Document) -> bool:
+    content = document.content
+    return isinstance(content, dict) and {"images", "annotations"} <= content.keys()
+
+
+def read(document: Document, labels: Labels) -> None:
+    """Adds every image and its regions; crowds, which are no single object, are passed over."""
+    content = read_annotations(document.path)
+    labels.findings += content.findings
+    images = _images(content.images, document.path, labels)
+    labels.images += images.values()
+    for index, row in enumerate(content.annotations):
+        where = f"annotations[{index}]"
+        with labels.row(document.path, where):
+            fields = fields_of(row)
+            if fields.get("iscrowd") in (1, True):
+                labels.skipped["crowd"] += 1
+                continue
+            image_id = whole_number(fields, "image_id")
+            if image_id not in images:
+                raise RowProblem(f"no image has the id {image_id}", "mend image_id")
+            images[image_id].regions += _regions(fields, where, content.categories)
+
+
+def _images(rows: Sequence[object], file: Path, labels: Labels) -> dict[int, LabelledImage]:
+    images: dict[int, LabelledImage] = {}
+    for index, row in enumerate(rows):
+        with labels.row(file, f"images[{index}]"):
+            fields = fields_of(row)
+            image_id = whole_number(fields, "id")
+            if image_id in images:
+                raise RowProblem(f"the image id {image_id} stands twice", "give each image its own")
+            size = stated_size(fields.get("height"), fields.get("width"))
+            name = text(fields.get("file_name"), "file_name")
+            images[image_id] = LabelledImage(file, (name,), size)
+    return images
+
+
+def _regions(fields: Row, where: str, categories: Mapping[int, str]) -> list[Region]:
+    label = ""
+    if fields.get("category_id") is not None:
+        category_id = whole_number(fields, "category_id")
+        label = categories.get(category_id, str(category_id))
+    boxes = {role: fields.get(f"{role}_box") for role in _ROLES}
+    found = [
+        Region(where, label, box=parse_box(f"{role}_box", box), group=where, role=role)
+        for role, box in boxes.items()
+        if box is not None
+    ]
+    if found:
+        return found
+    if fields.get("segmentation"):
+        return [Region(where, label, segmentation=_segmentation(fields["segmentation"]))]
+    bbox = fields.get("bbox")
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        raise RowProblem("has no big_box, small_box, segmentation or bbox", "draw its boxes")
+    return [Region(where, label, box=side_box(*bbox))]
+
+
+def _segmentation(value: object) -> object:
+    """Polygons of numbers, or run lengths, which are judged where they are decoded."""
+    if not isinstance(value, list):
+        return value
+    if not all(isinstance(polygon, list) for polygon in value):
+        raise RowProblem("segmentation is no list of polygons", "write [[x, y, x, y, ...]]")
+    return [[number(part, "segmentation") for part in polygon] for polygon in value]

@@ -1,0 +1,94 @@
+"""Which epoch's weights are kept, judged without masks on images held out of training."""
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ringsam.batch import Batch, Sample
+from ringsam.draws import Draws
+from ringsam.method.adaptation import Adaptation
+from ringsam.method.quality import judge
+
+PATIENCE = 3  # epochs without a better one, after which training stops
+COLLAPSE = 0.8  # of the best quality so far: below it an epoch has ruined the model
+
+
+class Selection(L.Callback):
+    """Judges the student before the first epoch and after each; keeps the best, rolls back a collapse, stops in time.
+
+    A collapse goes back to the best weights with fresh optimiser state and half the rate. Every rank
+    judges the same images, so all decide alike.
+    """
+
+    def __init__(self, held_out: DataLoader[Sample], adaptation: Adaptation, *, seed: int) -> None:
+        self.held_out = held_out
+        self.adaptation = adaptation
+        self.draws = Draws(seed, 0)
+        self.quality = -1.0  # the best so far
+        self.epoch = 0  # after which it was reached; 0 is the original SAM
+        self.weights: dict[str, Tensor] = {}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not self.weights:
+            self._keep(self._judge(trainer, pl_module), epoch=0)
+        trainer.should_stop = (
+            trainer.current_epoch - self.epoch >= PATIENCE
+        )  # it had, and is resumed
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        quality, epoch = self._judge(trainer, pl_module), trainer.current_epoch + 1
+        pl_module.log("mask_free_quality", quality)
+        if quality > self.quality:
+            self._keep(quality, epoch=epoch)
+        elif quality < COLLAPSE * self.quality:
+            self._roll_back(trainer)
+            _say(
+                trainer,
+                f"epoch {epoch} collapsed: mask-free quality {quality:.3f}, was {self.quality:.3f} "
+                f"after epoch {self.epoch}; back to those weights, at half the rate",
+            )
+        if epoch - self.epoch >= PATIENCE and epoch < (trainer.max_epochs or 0):
+            trainer.should_stop = True
+            _say(trainer, f"no better epoch since {self.epoch}: stopping")
+
+    def apply(self) -> None:
+        """Put the best epoch's weights into the student."""
+        self.adaptation.restart_from(self.weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"quality": self.quality, "epoch": self.epoch, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.quality, self.epoch = state_dict["quality"], state_dict["epoch"]
+        self.weights = state_dict["weights"]
+
+    def _judge(self, trainer: L.Trainer, pl_module: L.LightningModule) -> float:
+        """Mean over the held-out objects."""
+        found = []
+        with trainer.precision_plugin.forward_context():
+            for samples in self.held_out:
+                batch: Batch = samples
+                found.append(
+                    judge(self.adaptation.sam, batch.to(pl_module.device), self.draws).cpu()
+                )
+        return float(torch.cat(found).mean())
+
+    def _keep(self, quality: float, *, epoch: int) -> None:
+        self.quality, self.epoch = quality, epoch
+        encoder = self.adaptation.trained_parts().encoder
+        self.weights = {name: p.detach().to("cpu", copy=True) for name, p in encoder.items()}
+
+    def _roll_back(self, trainer: L.Trainer) -> None:
+        self.adaptation.restart_from(self.weights)
+        for optimizer in trainer.optimizers:
+            optimizer.state.clear()
+        for running in trainer.lr_scheduler_configs:
+            running.scheduler.base_lrs = [rate / 2 for rate in running.scheduler.base_lrs]
+
+
+def _say(trainer: L.Trainer, text: str) -> None:
+    if trainer.is_global_zero:
+        print(text, flush=True)

@@ -1,0 +1,110 @@
+"""The epoch that is kept, the collapse that is undone, the stop; all without masks."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ringsam.config import RECIPES, Config
+from ringsam.data.dataset import read_two_boxes
+from ringsam.runs import RunFolder
+from ringsam.training import selection
+from ringsam.training.checkpoint import read_checkpoint
+from ringsam.training.run import resume, train
+
+
+def settings(sam, *, epochs: int = 3, rate: float = 1e-3, **data) -> Config:
+    return Config(
+        weights=str(sam),
+        epochs=epochs,
+        method={"prompts": "box", "alpha": 0.0, "self_training": 1.0, "box_constraint": 1.0},
+        optim={"lr_encoder": rate, "batch_size": 2},
+        data={"held_out": 0.3, **data},
+    )
+
+
+def judged(monkeypatch, qualities: list[float]) -> None:
+    """Have the epochs judged so, the untrained model first."""
+    verdicts = iter(qualities)
+    monkeypatch.setattr(selection.Selection, "_judge", lambda *_: next(verdicts))
+
+
+def adapted(run) -> dict[str, torch.Tensor]:
+    return load_file(run / "adapted" / "model.safetensors")
+
+
+def test_the_held_out_images_are_a_fixed_part_that_is_not_trained_on(disc_data):
+    data = read_two_boxes(disc_data)
+    learn, held = data.hold_out(0.3, seed=1)
+    again = data.hold_out(0.3, seed=1)[1]
+    assert [r.image_id for r in held.images] == [r.image_id for r in again.images]
+    assert len(held.images) == 2 and len(learn.images) == 4
+    ids = sorted(record.image_id for record in (*learn.images, *held.images))
+    assert ids == sorted(record.image_id for record in data.images)
+    assert any(data.hold_out(0.3, seed=s)[1].images[0] != held.images[0] for s in range(2, 9))
+    assert data.hold_out(0.0, seed=1)[1].images == ()
+
+
+def test_the_best_epoch_is_kept_not_the_last(disc_data, sam_folder, tmp_path, monkeypatch, capsys):
+    judged(monkeypatch, [0.1, 0.5, 0.9, 0.8])
+    run = train(disc_data, tmp_path / "a", settings(sam_folder))
+    assert "kept epoch 2, of mask-free quality 0.900" in capsys.readouterr().out
+    checkpoints = {c.stem: c for c in RunFolder(run).checkpoints.glob("*.ckpt")}
+    second = read_checkpoint(checkpoints["epoch=0001"])["sam_image_encoder"]
+    kept = adapted(run)
+    assert all(torch.equal(weight, kept[f"vision_encoder.{n}"]) for n, weight in second.items())
+    assert [row["mask_free_quality"] for row in RunFolder(run).read_epochs()] == pytest.approx(
+        [0.5, 0.9, 0.8]
+    )
+
+
+def test_a_model_that_training_only_worsens_is_left_as_it_was(
+    disc_data, sam_folder, tmp_path, monkeypatch, capsys
+):
+    judged(monkeypatch, [0.9, 0.8, 0.8, 0.8, 0.8])
+    run = train(disc_data, tmp_path / "a", settings(sam_folder, epochs=5))
+    assert "no better epoch since 0: stopping" in capsys.readouterr().out
+    assert len(RunFolder(run).read_epochs()) == selection.PATIENCE
+    original = load_file(run / "original" / "model.safetensors")
+    assert all(torch.equal(weight, original[name]) for name, weight in adapted(run).items())
+    resume(run)  # stays stopped
+    assert len(RunFolder(run).read_epochs()) == selection.PATIENCE
+
+
+@pytest.mark.slow
+def test_a_run_made_to_collapse_is_rolled_back(tmp_path, capsys):
+    """At a rate five million times the seed's, nano's masks turn to nothing."""
+    sample = RECIPES.parent / "assets" / "sample" / "train"
+    content = json.loads((sample / "two_boxes.json").read_text(encoding="utf-8"))
+    content["images"] = content["images"][:4]
+    chosen = {image["id"] for image in content["images"]}
+    rows = [row for row in content["annotations"] if row["image_id"] in chosen]
+    few = tmp_path / "data"
+    shutil.copytree(sample / "images", few / "images")
+    (few / "two_boxes.json").write_text(json.dumps({**content, "annotations": rows}))
+    run = train(few, tmp_path / "a", settings("nano", epochs=2, rate=10.0))
+    said = capsys.readouterr().out
+    assert "epoch 1 collapsed" in said and "epoch 2 collapsed" in said and "kept epoch 0" in said
+    first, second = (
+        read_checkpoint(path) for path in sorted(RunFolder(run).checkpoints.glob("*.ckpt"))
+    )
+    original = load_file(run / "original" / "model.safetensors")
+    for name, weight in first["sam_image_encoder"].items():
+        assert torch.equal(weight, original[f"vision_encoder.{name}"])
+    assert [c["lr_schedulers"][0]["base_lrs"][0] for c in (first, second)] == [5.0, 2.5]
+    assert not first["optimizer_states"][0]["state"]
+    assert all(torch.equal(weight, original[name]) for name, weight in adapted(run).items())
+
+
+def test_a_resumed_run_keeps_what_was_best(disc_data, sam_folder, tmp_path, monkeypatch):
+    judged(monkeypatch, [0.1, 0.9, 0.8, 0.8])
+    whole = train(disc_data, tmp_path / "whole", settings(sam_folder))
+    judged(monkeypatch, [0.1, 0.9, 0.8, 0.8])
+    part = train(disc_data, tmp_path / "part", settings(sam_folder))
+    folder = RunFolder(part)
+    sorted(folder.checkpoints.glob("*.ckpt"))[-1].unlink()
+    judged(monkeypatch, [0.8])
+    resume(part)
+    assert all(torch.equal(weight, adapted(whole)[name]) for name, weight in adapted(part).items())
