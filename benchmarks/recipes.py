@@ -22,7 +22,7 @@ from functools import partial
 from multiprocessing import get_context
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,20 +32,20 @@ from torch.utils.data import Dataset
 import ringsam
 from benchmarks.wesam import WesamAdaptation
 from ringsam.batch import Sample
-from ringsam.config import Config, read_recipe, setting_names, write_config
+from ringsam.config import Config, PromptPolicy, read_recipe, setting_names, write_config
 from ringsam.data.colour_model import colour_mask
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import decode_masks, read_pixels
 from ringsam.evaluation.evaluate import evaluate
 from ringsam.metrics import iou
-from ringsam.runs import RunFolder, write_atomically, write_folder
+from ringsam.runs import RunFolder, write_atomically, write_folder, write_json
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.build import build_loader, build_module, build_trainer, quietly
 from ringsam.training.run import resume
 
 RESULTS = Path(__file__).parent / "results"
 COMPARISONS = ("grabcut", "wesam", "masks")
-PROTOCOLS: tuple[Literal["box", "box+core"], ...] = ("box", "box+core")
+PROTOCOLS: tuple[PromptPolicy, ...] = ("box", "box+core")
 
 
 @dataclass
@@ -119,8 +119,10 @@ def run_rows(data: Path, recipe: str, seed: int, arguments: Arguments) -> list[R
     minutes = sum(epoch["seconds"] for epoch in folder.read_epochs()) / 60
     rows = []
     for prompts in PROTOCOLS:
-        figures = read_figures(folder, data, prompts)
-        before, after = figures["zero_shot"]["miou"], figures["adapted"]["miou"]
+        zero_shot = arguments.runs / f"{data.name}-zero_shot-{prompts}.json"
+        before = read_miou(zero_shot, folder.original, data, prompts)
+        adapted = folder.path / f"adapted-{prompts}.json"
+        after = read_miou(adapted, folder.adapted, data, prompts)
         rows.append(Row(data.name, Path(recipe).stem, seed, prompts, before, after, minutes))
     return rows
 
@@ -207,7 +209,8 @@ class TrueMasks(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         sample = self.samples[index]
-        return replace(sample, colour_masks=sample.gt_masks)
+        assert sample.gt_masks is not None
+        return replace(sample, colour_masks=sample.gt_masks[:, None])
 
 
 def grabcut_miou(data: Path) -> float:
@@ -222,14 +225,12 @@ def grabcut_miou(data: Path) -> float:
     return float(torch.cat(scores).mean())
 
 
-def read_figures(folder: RunFolder, data: Path, prompts: Any) -> dict[str, Any]:
-    """The evaluation of a run, made where it is missing."""
-    path = folder.path / f"evaluation-{prompts}.json"
+def read_miou(path: Path, weights: Path, data: Path, prompts: PromptPolicy) -> float:
+    """mIoU of these weights on the test masks, from the file if it was measured before; else measured and kept there."""
     if not path.is_file():
-        evaluate(folder.path, data / "test" / "annotations.json", prompts=prompts)
-        folder.evaluation.rename(path)
-    figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return figures
+        evaluation = evaluate(weights, data / "test" / "annotations.json", prompts=prompts)
+        write_json(path, {"miou": evaluation.zero_shot.miou})
+    return float(json.loads(path.read_text(encoding="utf-8"))["miou"])
 
 
 def write_tables(rows: Sequence[Row], arguments: Arguments) -> None:

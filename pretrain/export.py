@@ -48,7 +48,7 @@ def main() -> None:
         "--weights", type=Path, required=True, help="the folder that training wrote"
     )
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--image-size", type=int, default=256)
+    parser.add_argument("--image-size", type=int, default=320)
     options = parser.parse_args()
     print(export(options.weights, options.out, image_size=options.image_size))
 

@@ -1,10 +1,10 @@
-"""The flags of `ringsam train`: the class's defaults, then the recipe's values, then the flags'."""
+"""The flags of `ringsam train`: the recipe's values over the classes' defaults, then the flags'."""
 
 import pytest
 from test_cli import error_of
 
 from ringsam.cli import main
-from ringsam.config import Config
+from ringsam.config import Config, read_recipe
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,8 @@ def train_calls(monkeypatch) -> list:
 
 def test_flags_win_over_the_recipe_and_the_recipe_over_defaults(tmp_path, train_calls):
     assert main(["train", "data", "--out", "run"]) == 0
+    assert train_calls.pop()[2] == read_recipe("best")
+    assert main(["train", "data", "--out", "run", "--recipe", "seed"]) == 0
     assert train_calls.pop()[2] == Config()
     recipe = tmp_path / "mine.yaml"
     recipe.write_text("epochs: 3\nmethod: {temperature: 0.5, alpha: 2}\n")

@@ -20,7 +20,7 @@ class Sample:
     small_boxes: Boxes
     object_ids: Int[Tensor, " n"]
     gt_masks: Bool[Tensor, "n s s"] | None
-    colour_masks: Bool[Tensor, "n s s"] | None = None
+    colour_masks: Bool[Tensor, "n k s s"] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,9 @@ class Batch:
     image_index: Int[Tensor, " n"]
     object_ids: Int[Tensor, " n"]
     gt_masks: Bool[Tensor, "n s s"] | None
-    colour_masks: Bool[Tensor, "n s s"] | None = None  # what a colour model makes of the two boxes
+    colour_masks: Bool[Tensor, "n k s s"] | None = (
+        None  # k readings of the colours by the two boxes
+    )
 
     @property
     def num_objects(self) -> int:
@@ -68,6 +70,6 @@ def collate(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def _join(masks: Sequence[Bool[Tensor, "_ s s"] | None]) -> Bool[Tensor, "all s s"] | None:
+def _join(masks: Sequence[Bool[Tensor, "_ ..."] | None]) -> Bool[Tensor, "all ..."] | None:
     known = [mask for mask in masks if mask is not None]
     return torch.cat(known) if known and len(known) == len(masks) else None

@@ -2,50 +2,56 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 from pydantic import ValidationError
 
-from ringsam.config import Config, PromptPolicy, read_recipe
+from ringsam.config import DEFAULT_RECIPE, Config, PromptPolicy, read_recipe
 from ringsam.errors import InputError
 
 Folder = Annotated[Path, tyro.conf.Positional]
 
 
 @dataclass
-class TrainArguments:
-    """Adapt SAM to a folder of images with two boxes per object; writes a run folder."""
+class DoctorArguments:
+    """Take one dry step on the data at hand and show that each part of the method does what it should."""
 
     data: Folder
     """A folder with images/ and two_boxes.json (else annotations.json), or the JSON itself."""
+    config: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
+    recipe: str = DEFAULT_RECIPE
+    """A bundled recipe's name (best, seed) or a YAML file; flags win over it."""
+
+
+Parsed = TypeVar("Parsed", bound=DoctorArguments)
+
+
+@dataclass(kw_only=True)
+class TrainArguments(DoctorArguments):
+    """Adapt SAM to a folder of images with two boxes per object; writes a run folder."""
+
     out: Path
     """The run folder to make."""
-    config: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
-    recipe: str | None = None
-    """A bundled recipe's name or a YAML file; flags win over it."""
 
 
 def train(arguments: list[str]) -> int:
-    """Settings are the class's defaults, then the recipe's, then the flags'."""
-    recipe = _recipe_named_in(arguments)
-    base = read_recipe(recipe) if recipe else Config()
-    default = TrainArguments(data=tyro.MISSING, out=tyro.MISSING, config=base, recipe=recipe)
-    try:
-        parsed = tyro.cli(
-            TrainArguments,
-            prog="ringsam train",
-            args=arguments,
-            use_underscores=True,
-            default=default,
-        )
-    except ValidationError as error:  # of the outermost settings; tyro shows those of sections
-        rows = [f"--{part['loc'][0]}: {part['msg']}" for part in error.errors()]
-        raise InputError("\n".join(rows)) from error
+    parsed = _with_recipe(TrainArguments, "train", arguments, out=tyro.MISSING)
     from ringsam.training.run import train as run_training
 
     run_training(parsed.data, parsed.out, parsed.config)
     return 0
+
+
+def doctor(arguments: list[str]) -> int:
+    parsed = _with_recipe(DoctorArguments, "doctor", arguments)
+    from ringsam.training.doctor import examine
+
+    worst = 0
+    for finding in examine(parsed.data, parsed.config):
+        print(f"{finding.verdict:<5} {finding.topic:<15} {finding.text}", flush=True)
+        worst = max(worst, 2 if finding.verdict == "bad" else 0)
+    return worst
 
 
 def resume(run: Folder) -> int:
@@ -174,6 +180,23 @@ def export(run: Folder, to: Literal["hf", "meta"], out: Path | None = None) -> i
 
     print(export_weights(run, to=to, out=out))
     return 0
+
+
+def _with_recipe(into: type[Parsed], command: str, arguments: list[str], **required: Any) -> Parsed:
+    """Settings are the recipe's, which says what differs from the classes' defaults, then the flags'."""
+    recipe = _recipe_named_in(arguments) or DEFAULT_RECIPE
+    default = into(data=tyro.MISSING, config=read_recipe(recipe), recipe=recipe, **required)
+    try:
+        return tyro.cli(
+            into,
+            prog=f"ringsam {command}",
+            args=arguments,
+            use_underscores=True,
+            default=default,
+        )
+    except ValidationError as error:  # of the outermost settings; tyro shows those of sections
+        rows = [f"--{part['loc'][0]}: {part['msg']}" for part in error.errors()]
+        raise InputError("\n".join(rows)) from error
 
 
 def _recipe_named_in(arguments: list[str]) -> str | None:

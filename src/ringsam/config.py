@@ -23,6 +23,7 @@ from pydantic.dataclasses import dataclass
 from ringsam.errors import InputError
 
 RECIPES = Path(__file__).parent / "recipes"
+DEFAULT_RECIPE = "best"
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -30,6 +31,7 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch's generators take
 PromptPolicy = Literal["ring", "box", "box+core"]
+TrainingPrompts = Literal["ring", "box", "box+core", "mixed"]
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -38,10 +40,11 @@ STRICT = ConfigDict(extra="forbid")
 class MethodConfig:
     """The method: prompts, trust, contrast, losses."""
 
-    prompts: PromptPolicy = "ring"
-    """What teacher and student are asked with: ring points, the big box, or the big box and points in the small one."""
+    prompts: TrainingPrompts = "ring"
+    """What teacher and student are asked with: ring points, the big box, the big box and points in the small one, or now
+    the one and now the other of these two."""
     num_points: PositiveInt = 10
-    """Points per object, for `ring` and `box+core`."""
+    """Points per object, for `ring`, `box+core` and `mixed`."""
     entropy_thresh: Weight = 0.2
     """An object is trusted when the mean binary entropy of its mask, in nats, is at most this."""
     unfreeze_last_k: Count = 0
@@ -93,6 +96,8 @@ class OptimConfig:
 
     lr_encoder: Rate = 2e-6
     """Learning rate of the encoder."""
+    lr_width: PositiveInt | None = None
+    """Width of the encoder that `lr_encoder` is meant for; a wider one learns that much slower (Yang 2022). None: any."""
     lr_head: Rate = 1e-3
     """Learning rate of the projection head."""
     weight_decay: Weight = 1e-4

@@ -3,9 +3,12 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from ringsam.config import Config, read_config
 from ringsam.errors import InputError
@@ -74,6 +77,16 @@ class RunFolder:
             raise InputError(
                 f"{self.path}: cannot be made: {error.strerror}; give another --out"
             ) from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While one process trains in the folder no other may; the system lets go when it dies."""
+        try:
+            with FileLock(self.path / ".lock", timeout=0):
+                yield
+        except Timeout as error:
+            mend = "wait for it, or give another --out"
+            raise InputError(f"{self.path}: another process is training in it; {mend}") from error
 
     def read_config(self) -> Config:
         if not self.is_run():

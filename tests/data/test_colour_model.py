@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringsam.data.colour_model import colour_mask
+from ringsam.data.colour_model import colour_mask, colour_masks
 
 
 def drawn_disc() -> tuple[np.ndarray, np.ndarray]:
@@ -23,6 +23,21 @@ def test_a_disc_of_its_own_colour_is_found():
     pixels, disc = drawn_disc()
     mask = colour_mask(pixels, boxes(26, 15, 74, 66), boxes(42, 32, 58, 48))
     assert (mask & disc).sum() / (mask | disc).sum() > 0.93
+
+
+def test_the_two_readings_differ_where_colours_do_not_tell():
+    """A halo fills the big box around a disc: nothing says whether it belongs to it."""
+    rows, columns = np.mgrid[:60, :60]
+    level = np.full((60, 60), 60)
+    level[10:50, 10:50] = 120
+    level[(rows - 30) ** 2 + (columns - 30) ** 2 < 12**2] = 200
+    grain = np.random.default_rng(0).normal(0, 5, (60, 60, 3))
+    halo = (level[..., None] + grain).astype(np.uint8)
+    whole, ellipse = colour_masks(halo, boxes(10, 10, 50, 50), boxes(24, 24, 36, 36))
+    assert whole.sum() > 1.5 * ellipse.sum()
+    pixels, _ = drawn_disc()
+    whole, ellipse = colour_masks(pixels, boxes(26, 15, 74, 66), boxes(42, 32, 58, 48))
+    assert (whole != ellipse).mean() < 0.005
 
 
 def test_the_same_image_and_boxes_give_the_same_mask():
@@ -49,8 +64,8 @@ def test_any_boxes_on_any_image_give_a_mask_inside_the_big_box(height, width, pl
     pixels = np.random.default_rng(0).integers(0, 255, (height, width, 3), dtype=np.uint8)
     xs, ys = np.sort(places[:4]) * width, np.sort(places[4:]) * height
     big, small = boxes(xs[0], ys[0], xs[3], ys[3]), boxes(xs[1], ys[1], xs[2], ys[2])
-    mask = colour_mask(pixels, big, small)
-    assert mask.shape == (height, width)
-    rows, columns = mask.nonzero()
+    masks = colour_masks(pixels, big, small)
+    assert masks.shape == (2, height, width)
+    _, rows, columns = masks.nonzero()
     assert (rows >= big[1] - 2).all() and (rows <= big[3] + 2).all()
     assert (columns >= big[0] - 2).all() and (columns <= big[2] + 2).all()

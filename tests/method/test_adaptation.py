@@ -9,6 +9,7 @@ from tiny import disc_batch, tiny_sam
 from ringsam.config import MethodConfig
 from ringsam.draws import Draws
 from ringsam.method.adaptation import Adaptation
+from ringsam.method.prompts import make_prompts
 
 TRUSTING = 0.7  # above ln 2, so that a random SAM's masks are trusted
 DRAWS = Draws(seed=3, epoch=0)
@@ -31,7 +32,7 @@ def one_optimizer_step(adaptation: Adaptation, **changes) -> None:
     adaptation.update_teacher()
 
 
-@pytest.mark.parametrize("prompts", ["ring", "box", "box+core"])
+@pytest.mark.parametrize("prompts", ["ring", "box", "box+core", "mixed"])
 def test_the_ground_truth_never_changes_loss_or_gradients(prompts):
     seen = []
     for change in (lambda m: m, lambda m: ~m, lambda m: None):
@@ -207,7 +208,9 @@ def test_learning_the_discs_lowers_the_loss():
 
 def test_the_ground_truth_never_changes_what_masks_and_colours_teach():
     settings = {"self_training": 1.0, "box_constraint": 0.5, "colour_vote": 0.5}
-    colours = disc_batch().gt_masks.roll(3, dims=2)  # a colour model's guess, beside the truth
+    colours = (
+        disc_batch().gt_masks[:, None].roll(3, dims=3)
+    )  # a colour model's guess, beside the truth
     seen = []
     for change in (lambda m: m, lambda m: ~m, lambda m: None):
         adaptation = build(**settings)
@@ -229,9 +232,10 @@ def test_the_ground_truth_never_changes_what_masks_and_colours_teach():
 
 def test_the_colours_are_seen_where_they_have_a_vote():
     batch = disc_batch()
+    colours = batch.gt_masks[:, None].roll(3, dims=3)
     losses = {
         (vote, seen): build(self_training=1.0, colour_vote=vote)
-        .step(replace(batch, colour_masks=batch.gt_masks.roll(3, dims=2) if seen else None), DRAWS)
+        .step(replace(batch, colour_masks=colours if seen else None), DRAWS)
         .terms["self_training"]
         for vote in (0.0, 0.5)
         for seen in (True, False)
@@ -254,3 +258,17 @@ def test_a_teacher_that_surely_sees_nothing_is_trusted_but_teaches_nothing():
     assert output.pseudo.trusted.all()
     assert output.contrast.num_missed > 0
     assert output.loss == 0 and not output.signal
+
+
+def test_mixed_prompts_ask_now_with_the_box_and_now_with_its_core():
+    batch = disc_batch()
+    asked = [
+        make_prompts(batch, "mixed", num_points=3, draws=Draws(0, epoch)) for epoch in range(12)
+    ]
+    with_core = [prompts.points is not None for prompts in asked]
+    assert 2 < sum(with_core) < 10
+    for epoch, prompts in enumerate(asked):
+        policy = "box+core" if with_core[epoch] else "box"
+        same = make_prompts(batch, policy, num_points=3, draws=Draws(0, epoch))
+        assert torch.equal(prompts.boxes, same.boxes)
+        assert prompts.points is None or torch.equal(prompts.points, same.points)

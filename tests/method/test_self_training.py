@@ -103,7 +103,7 @@ def test_the_box_constraint_equals_its_formula():
 
 def test_the_terms_are_off_by_default_and_the_step_has_them_when_on():
     assert not MethodConfig().trains_masks
-    batch = replace(disc_batch(), colour_masks=disc_batch().gt_masks)
+    batch = replace(disc_batch(), colour_masks=disc_batch().gt_masks[:, None])
     settings = {"prompts": "box", "self_training": 1.0, "colour_vote": 1.0, "alpha": 0.0}
     adaptation = Adaptation(tiny_sam(), MethodConfig(**settings))
     learning = [p for p in adaptation.parameters() if p.requires_grad]

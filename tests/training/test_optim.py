@@ -5,7 +5,7 @@ from tiny import tiny_sam
 
 from ringsam.config import MethodConfig, OptimConfig
 from ringsam.method.adaptation import Adaptation
-from ringsam.training.optim import cosine, parameter_groups
+from ringsam.training.optim import cosine, encoder_rate, parameter_groups
 
 OPTIM = OptimConfig(lr_encoder=2e-6, lr_head=1e-3, weight_decay=0.05)
 
@@ -66,3 +66,10 @@ def test_the_rate_falls_as_a_cosine_from_one_to_zero():
 
 def test_the_rate_stays_zero_after_the_last_step():
     assert [cosine(step, 40) for step in (41, 60, 80, 1000)] == pytest.approx([0] * 4, abs=1e-12)
+
+
+def test_a_wider_encoder_learns_that_much_slower():
+    sam = tiny_sam()
+    assert encoder_rate(sam, OptimConfig(lr_encoder=2e-4)) == 2e-4
+    scaled = OptimConfig(lr_encoder=2e-4, lr_width=2 * sam.width)
+    assert encoder_rate(sam, scaled) == pytest.approx(4e-4)

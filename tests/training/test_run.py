@@ -143,8 +143,17 @@ def test_resume_refuses_data_that_changed(disc_data, sam_folder, tmp_path):
     train(data, tmp_path / "run", settings(sam_folder))
     text = (data / "two_boxes.json").read_text()
     (data / "two_boxes.json").write_text(text + "\n")
-    with pytest.raises(InputError, match="changed since"):
+    with (data / "images" / "2.png").open("ab") as image:
+        image.write(b"more")
+    with pytest.raises(InputError, match=r"2 file\(s\) changed since") as refusal:
         resume(tmp_path / "run")
+    assert refusal.value.rows == ["two_boxes.json: was changed", "2.png: was changed"]
+
+
+def test_two_processes_do_not_train_in_one_folder(finished):
+    with finished.held(), pytest.raises(InputError, match="another process is training"):
+        resume(finished.path)
+    resume(finished.path)
 
 
 def test_resume_takes_the_older_checkpoint_where_the_newest_is_damaged(

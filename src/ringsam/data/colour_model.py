@@ -6,19 +6,37 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
+Masks = npt.NDArray[np.bool_]
 
 _MARGIN = 0.3  # of the big box's side, on each side: the background that the model learns from
 _MAX_SIDE_PX = 128  # crops are brought down to this: as fine as SAM's decoder draws an object
 _NUM_ROUNDS = 5
 
 
-def colour_mask(
+def colour_masks(
     pixels: Pixels, big_box: npt.NDArray[np.float32], small_box: npt.NDArray[np.float32]
+) -> Masks:
+    """Two readings of one object, (2, height, width): before colours decide, the whole ring is object, or only the part of it
+    in the ellipse half way between the boxes. Where the readings differ, colours do not tell.
+    """
+    readings = [
+        colour_mask(pixels, big_box, small_box, ellipse=ellipse) for ellipse in (False, True)
+    ]
+    return np.stack(readings)
+
+
+def colour_mask(
+    pixels: Pixels,
+    big_box: npt.NDArray[np.float32],
+    small_box: npt.NDArray[np.float32],
+    *,
+    ellipse: bool = False,
 ) -> Mask:
     """The object's mask (height, width): the small box is object, outside the big box is not, colours decide the ring.
 
-    The first guess in the ring is the ellipse half way between the boxes. Where a colour model cannot be fitted (a crop of a few pixels) it is the small box. The same
-    image and boxes always give the same mask.
+    With `ellipse` the ring begins as object inside the ellipse half way between the boxes only. Where
+    a colour model cannot be fitted (a crop of a few pixels) it is the small box. The same image and
+    boxes always give the same mask.
     """
     height, width = pixels.shape[:2]
     left, top, right, bottom = _window(big_box, height=height, width=width)
@@ -31,8 +49,10 @@ def colour_mask(
     corner = np.array([left, top, left, top], dtype=np.float32)
     seeds = np.full(crop.shape[:2], cv2.GC_BGD, dtype=np.uint8)
     big, small = (big_box - corner) * scale, (small_box - corner) * scale
-    seeds[_rows_columns(big, seeds.shape)] = cv2.GC_PR_BGD
-    seeds[(seeds == cv2.GC_PR_BGD) & _ellipse((big + small) / 2, seeds.shape)] = cv2.GC_PR_FGD
+    seeds[_rows_columns(big, seeds.shape)] = cv2.GC_PR_FGD
+    if ellipse:
+        beyond = ~_ellipse((big + small) / 2, seeds.shape)
+        seeds[(seeds == cv2.GC_PR_FGD) & beyond] = cv2.GC_PR_BGD
     seeds[_rows_columns(small, seeds.shape)] = cv2.GC_FGD
     found = _cut(crop, seeds)
     mask = np.zeros((height, width), dtype=np.bool_)

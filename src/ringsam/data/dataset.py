@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from ringsam.batch import Sample
 from ringsam.data.annotations import find_annotations
-from ringsam.data.colour_model import colour_mask
+from ringsam.data.colour_model import colour_masks
 from ringsam.data.colours import Pixels
 from ringsam.data.findings import finding_lines
 from ringsam.data.images import read_image
@@ -78,7 +78,9 @@ class TwoBoxDataset(Dataset[Sample]):
         self.preprocess = preprocess
         self.with_masks = with_masks
         self.with_colours = with_colours
-        self._colours: dict[int, list[Rle]] = {}  # by index: fitted once, kept as run lengths
+        self._colours: dict[
+            int, list[Rle]
+        ] = {}  # by index: fitted once, both readings of each object
 
     def __len__(self) -> int:
         return len(self.records)
@@ -105,11 +107,13 @@ class TwoBoxDataset(Dataset[Sample]):
             colour_masks=self._colour_masks(index, pixels, frame) if self.with_colours else None,
         )
 
-    def _colour_masks(self, index: int, pixels: Pixels, frame: Frame) -> Bool[Tensor, "n s s"]:
+    def _colour_masks(self, index: int, pixels: Pixels, frame: Frame) -> Bool[Tensor, "n k s s"]:
         if index not in self._colours:
             record = self.records[index]
             pairs = zip(record.big_boxes, record.small_boxes, strict=True)
-            self._colours[index] = [encode_mask(colour_mask(pixels, *pair)) for pair in pairs]
+            readings = (mask for pair in pairs for mask in colour_masks(pixels, *pair))
+            self._colours[index] = [encode_mask(mask) for mask in readings]
         masks = [decode_mask(rle, pixels.shape[:2]) for rle in self._colours[index]]
         found = np.stack(masks) if masks else np.zeros((0, *pixels.shape[:2]), dtype=np.bool_)
-        return self.preprocess.masks(torch.from_numpy(found), frame)
+        brought = self.preprocess.masks(torch.from_numpy(found), frame)
+        return brought.reshape(len(masks) // 2, 2, *brought.shape[1:])

@@ -3,13 +3,15 @@
 import torch
 
 from ringsam.batch import Batch
-from ringsam.config import PromptPolicy
+from ringsam.config import TrainingPrompts
 from ringsam.draws import Draws
 from ringsam.geometry import box_centers, sample_box_points, sample_ring_points
 from ringsam.sam.model import Prompts
 
 
-def make_prompts(batch: Batch, policy: PromptPolicy, *, num_points: int, draws: Draws) -> Prompts:
+def make_prompts(
+    batch: Batch, policy: TrainingPrompts, *, num_points: int, draws: Draws
+) -> Prompts:
     """One prompt an object, drawn once and shared by teacher and student."""
     return _POLICIES[policy](batch, num_points, draws)
 
@@ -35,4 +37,16 @@ def core_prompts(batch: Batch, num_points: int, draws: Draws) -> Prompts:
     return Prompts(points=points, labels=labels, boxes=batch.big_boxes)
 
 
-_POLICIES = {"ring": ring_prompts, "box": box_prompts, "box+core": core_prompts}
+def mixed_prompts(batch: Batch, num_points: int, draws: Draws) -> Prompts:
+    """The big box alone in half of the batches, box and core in the others, so that the model learns to answer both."""
+    coin = draws.uniform(batch.object_ids[:1], 1, "mixed")
+    with_core = bool((coin < 0.5).any())
+    return (core_prompts if with_core else box_prompts)(batch, num_points, draws)
+
+
+_POLICIES = {
+    "ring": ring_prompts,
+    "box": box_prompts,
+    "box+core": core_prompts,
+    "mixed": mixed_prompts,
+}

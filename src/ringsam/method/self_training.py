@@ -44,7 +44,7 @@ def mask_terms(
     regions = box_regions(batch, grid=grid)
     votes = [(shape_prior(batch, grid=grid), config.shape_vote)]
     if batch.colour_masks is not None:
-        seen = F.adaptive_avg_pool2d(batch.colour_masks[:, None].float(), grid)[:, 0]
+        seen = F.adaptive_avg_pool2d(batch.colour_masks.float().mean(dim=1), grid)
         votes.append((seen, config.colour_vote))
     targets = make_targets(teacher[:, 0], regions, votes)
     share = share_of(torch.tensor(float(batch.num_objects), device=student.device))

@@ -92,6 +92,11 @@ class Sam(nn.Module):
         return int(self.model.config.vision_config.output_channels)
 
     @property
+    def width(self) -> int:
+        """Channels inside the encoder's blocks."""
+        return int(self.model.config.vision_config.hidden_size)
+
+    @property
     def device(self) -> torch.device:
         return next(self.model.parameters()).device  # type: ignore[no-any-return]
 

@@ -8,12 +8,13 @@ from torch import nn
 
 from ringsam.config import OptimConfig
 from ringsam.method.adaptation import Adaptation
+from ringsam.sam.model import Sam
 
 
 def parameter_groups(adaptation: Adaptation, optim: OptimConfig) -> list[dict[str, Any]]:
     """Encoder and head, each with and without weight decay (never on norms, biases, position tables)."""
     parts = adaptation.trained_parts()
-    rates = ((parts.encoder, optim.lr_encoder), (parts.head, optim.lr_head))
+    rates = ((parts.encoder, encoder_rate(adaptation.sam, optim)), (parts.head, optim.lr_head))
     return [
         {"params": params, "lr": lr, "weight_decay": decay}
         for named, lr in rates
@@ -23,6 +24,13 @@ def parameter_groups(adaptation: Adaptation, optim: OptimConfig) -> list[dict[st
         )
         if params
     ]
+
+
+def encoder_rate(sam: Sam, optim: OptimConfig) -> float:
+    """`lr_encoder`, scaled from the width it is meant for to this encoder's."""
+    if optim.lr_width is None:
+        return optim.lr_encoder
+    return optim.lr_encoder * optim.lr_width / sam.width
 
 
 def cosine(step: int, num_steps: int) -> float:

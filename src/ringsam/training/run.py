@@ -1,19 +1,18 @@
 """`ringsam train` and `ringsam resume`: a data set and settings in, a run folder with an adapted SAM out."""
 
-import hashlib
-import json
 import os
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import lightning as L
 
-from ringsam.config import Config, write_config
+from ringsam.config import DEFAULT_RECIPE, Config, read_recipe, write_config
 from ringsam.data.check import check
 from ringsam.data.dataset import TwoBoxData, read_two_boxes
 from ringsam.errors import InputError
-from ringsam.runs import RunFolder, write_folder, write_json
+from ringsam.runs import RunFolder, write_folder
 from ringsam.sam.model import Sam
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.build import (
@@ -24,6 +23,7 @@ from ringsam.training.build import (
     quietly,
 )
 from ringsam.training.checkpoint import newest_checkpoint
+from ringsam.training.data_lock import lock_data, locked_path, refuse_changed_data
 from ringsam.training.module import AdaptationModule, TwoBoxLoader
 from ringsam.training.selection import Selection
 
@@ -32,16 +32,16 @@ def train(data: str | Path, out: str | Path, config: Config | None = None) -> Pa
     """Adapt SAM to a data set of two boxes per object; returns the run folder.
 
     `data` is a folder with `images/` and `two_boxes.json` (else `annotations.json`), or the JSON
-    itself. Raises InputError, before anything is written, for data, weights or settings that cannot be used.
+    itself; `config` is the recipe `best` where not given. Raises InputError, before anything is written, for data, weights or settings that cannot be used.
     """
-    config = config or Config()
+    config = config or read_recipe(DEFAULT_RECIPE)
     folder = RunFolder(Path(out))
     boxes = _read(Path(data))
     sam = load_sam(config.weights, input_size=config.data.input_size)
     session = _prepare(folder, boxes, sam, config)
     if _is_first_rank():
         folder.create()
-        write_json(folder.data_note, _describe(boxes, Path(data)))
+        lock_data(folder, boxes, Path(data))
         write_folder(folder.original, partial(save_folder, sam))
         write_config(config, folder.config)  # last: a folder with settings can be resumed
     _fit(session, folder, checkpoint=None)
@@ -52,11 +52,8 @@ def resume(run: str | Path) -> Path:
     """Go on from the newest readable checkpoint, exactly as if the run had not been interrupted."""
     folder = RunFolder(Path(run))
     config = folder.read_config()
-    note = _read_note(folder)
-    boxes = _read(Path(note["data"]))
-    if _describe(boxes, Path(note["data"])) != note:
-        mend = "put the old file back, or train a new run"
-        raise InputError(f"{boxes.source}: changed since {folder.path} was started; {mend}")
+    boxes = _read(locked_path(folder))
+    refuse_changed_data(folder, boxes)
     checkpoint, refused = newest_checkpoint(folder.checkpoints)
     for line in refused:
         print(f"skipped: {line}")
@@ -95,7 +92,7 @@ def _fit(session: _Session, folder: RunFolder, checkpoint: Path | None) -> None:
     if trainer.is_global_zero:
         print(session.announcement, flush=True)
     try:
-        with quietly():
+        with folder.held() if _is_first_rank() else nullcontext(), quietly():
             trainer.fit(session.module, session.loader, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt(f"go on with `ringsam resume {folder.path}`") from None
@@ -130,19 +127,3 @@ def _is_first_rank() -> bool:
     """Whether no launcher told this process, by the environment, that it is another."""
     names = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
     return all(os.environ.get(name, "0") == "0" for name in names)
-
-
-def _read_note(folder: RunFolder) -> dict[str, str]:
-    try:
-        note: dict[str, str] = json.loads(folder.data_note.read_text(encoding="utf-8"))
-        return {name: note[name] for name in ("data", "annotations", "sha256")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        mend = "the run cannot be resumed; train a new one"
-        raise InputError(
-            f"{folder.data_note}: does not say what the run learned from; {mend}"
-        ) from error
-
-
-def _describe(data: TwoBoxData, path: Path) -> dict[str, str]:
-    digest = hashlib.sha256(data.source.read_bytes()).hexdigest()
-    return {"data": str(path.resolve()), "annotations": data.source.name, "sha256": digest}

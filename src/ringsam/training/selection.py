@@ -27,6 +27,7 @@ class Selection(L.Callback):
         self.held_out = held_out
         self.adaptation = adaptation
         self.draws = Draws(seed, 0)
+        self.patience, self.collapse = PATIENCE, COLLAPSE
         self.quality = -1.0  # the best so far
         self.epoch = 0  # after which it was reached; 0 is the original SAM
         self.weights: dict[str, Tensor] = {}
@@ -34,23 +35,22 @@ class Selection(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not self.weights:
             self._keep(self._judge(trainer, pl_module), epoch=0)
-        trainer.should_stop = (
-            trainer.current_epoch - self.epoch >= PATIENCE
-        )  # it had, and is resumed
+        # A run that had stopped, and is resumed, stays stopped
+        trainer.should_stop = trainer.current_epoch - self.epoch >= self.patience
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         quality, epoch = self._judge(trainer, pl_module), trainer.current_epoch + 1
         pl_module.log("mask_free_quality", quality)
         if quality > self.quality:
             self._keep(quality, epoch=epoch)
-        elif quality < COLLAPSE * self.quality:
+        elif quality < self.collapse * self.quality:
             self._roll_back(trainer)
             _say(
                 trainer,
                 f"epoch {epoch} collapsed: mask-free quality {quality:.3f}, was {self.quality:.3f} "
                 f"after epoch {self.epoch}; back to those weights, at half the rate",
             )
-        if epoch - self.epoch >= PATIENCE and epoch < (trainer.max_epochs or 0):
+        if epoch - self.epoch >= self.patience and epoch < (trainer.max_epochs or 0):
             trainer.should_stop = True
             _say(trainer, f"no better epoch since {self.epoch}: stopping")
 

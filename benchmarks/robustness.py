@@ -1,0 +1,134 @@
+"""What other boxes than the labelled ones do at test time, and what is forgotten of the images SAM came from.
+
+python -m benchmarks.robustness ROOT --runs runs/recipes --recipe best --seed 0
+
+Takes finished runs of `benchmarks.recipes`; nothing is trained. Box noise: each side of the big box moved by a share of the
+box's extent, outwards where positive. Forgetting, on drawn images as nano was pretrained on: IoU of the adapted model's masks
+with the original's, the same boxes, and of both with the truth.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import tyro
+
+from pretrain.batches import tight_box
+from pretrain.drawn import draw
+from ringsam.data.dataset import read_two_boxes
+from ringsam.data.records import ImageRecord, decode_masks, read_pixels
+from ringsam.evaluation.evaluate import load_models, scorable
+from ringsam.metrics import iou
+from ringsam.runs import RunFolder, write_atomically
+
+MOVES = {
+    "as labelled": (0.0, 0.0),
+    "every side 5 % in": (-0.05, 0.0),
+    "every side 10 % out": (0.1, 0.0),
+    "every side 25 % out": (0.25, 0.0),
+    "sides moved by up to 5 %": (0.0, 0.05),
+    "sides moved by up to 10 %": (0.0, 0.1),
+    "sides moved by up to 20 %": (0.0, 0.2),
+}
+NUM_DRAWN = 40
+DRAWN_SEED = 12_345  # never trained on
+
+
+@dataclass
+class Arguments:
+    """Which runs to look at."""
+
+    root: tyro.conf.Positional[Path]
+    runs: Path
+    recipe: str = "best"
+    seed: int = 0
+    table: Path = Path(__file__).parent / "results" / "robustness.md"
+
+
+def moved(record: ImageRecord, outwards: float, jitter: float) -> npt.NDArray[np.float32]:
+    """The big boxes with their sides moved, in the image and not thinner than 2 px, (n, 4)."""
+    random = np.random.default_rng(record.image_id)
+    extent = np.tile(record.big_boxes[:, 2:] - record.big_boxes[:, :2], 2)
+    sign = np.array([-1, -1, 1, 1])
+    boxes = record.big_boxes + extent * (
+        sign * outwards + random.uniform(-jitter, jitter, extent.shape)
+    )
+    limits = np.array([record.width, record.height])
+    low = np.clip(boxes[:, :2], 0, limits - 2)
+    high = np.clip(boxes[:, 2:], low + 2, limits)
+    return np.concatenate([low, high], axis=1).astype(np.float32)
+
+
+def box_noise(data: Path, run: Path) -> Iterator[tuple[str, float, float]]:
+    """For each move of the boxes: its name, mIoU of the original and of the adapted SAM."""
+    models = load_models(run)
+    records = scorable(read_two_boxes(data / "test" / "annotations.json"))
+    for name, (outwards, jitter) in MOVES.items():
+        found: dict[str, list[torch.Tensor]] = {model: [] for model in models}
+        for record in records:
+            boxes = moved(record, outwards, jitter)
+            truth, pixels = decode_masks(record), read_pixels(record)
+            assert truth is not None
+            for model, predictor in models.items():
+                masks = predictor.predict(pixels, boxes).masks
+                found[model].append(iou(masks, truth))
+        means = [float(torch.cat(found[model]).mean()) for model in ("zero_shot", "adapted")]
+        yield name, means[0], means[1]
+
+
+def forgetting(run: Path) -> tuple[float, float, float]:
+    """On drawn images: mIoU with the truth before and after, and of the two SAMs' masks with one another."""
+    models = load_models(run)
+    before, after, agreement = [], [], []
+    for index in range(NUM_DRAWN):
+        drawn = draw(DRAWN_SEED, index, size=256, max_objects=8)
+        boxes = np.array([tight_box(mask) for mask in drawn.masks], dtype=np.float32)
+        old, new = (
+            models[name].predict(drawn.pixels, boxes).masks for name in ("zero_shot", "adapted")
+        )
+        truth = torch.from_numpy(drawn.masks)
+        before.append(iou(old, truth))
+        after.append(iou(new, truth))
+        agreement.append(iou(old, new))
+    means = [float(torch.cat(found).mean()) for found in (before, after, agreement)]
+    return means[0], means[1], means[2]
+
+
+def lines(arguments: Arguments) -> Iterator[str]:
+    """Two tables, row by row."""
+    runs = {
+        data: arguments.runs / f"{data.name}-{arguments.recipe}-{arguments.seed}"
+        for data in sorted(p for p in arguments.root.iterdir() if (p / "test").is_dir())
+    }
+    runs = {data: run for data, run in runs.items() if RunFolder(run).adapted.is_dir()}
+    yield "# Other boxes, other images\n"
+    yield f"`python -m benchmarks.robustness ROOT --runs RUNS --recipe {arguments.recipe} --seed {arguments.seed}`\n"
+    yield "mIoU by the big box, before and after the adaptation.\n"
+    yield "| data | boxes at test | zero-shot | adapted | difference |"
+    yield "|---|---|---|---|---|"
+    for data, run in runs.items():
+        for name, before, after in box_noise(data, run):
+            yield f"| {data.name} | {name} | {before:.4f} | {after:.4f} | {after - before:+.4f} |"
+    yield f"\nForgetting: {NUM_DRAWN} drawn images as nano was pretrained on, tight boxes.\n"
+    yield "| adapted to | original, mIoU | adapted, mIoU | their masks' IoU |"
+    yield "|---|---|---|---|"
+    for data, run in runs.items():
+        before, after, agreement = forgetting(run)
+        yield f"| {data.name} | {before:.4f} | {after:.4f} | {agreement:.4f} |"
+
+
+def main(arguments: Arguments) -> None:
+    """Print the tables as they grow, then write them."""
+    table = []
+    for line in lines(arguments):
+        print(line, flush=True)
+        table.append(line)
+    arguments.table.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(arguments.table, "\n".join(table) + "\n")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments))

@@ -1,0 +1,133 @@
+"""Does the mask-free quality choose the right epoch? Every epoch's weights, judged without masks and by the test masks.
+
+python -m benchmarks.selection ROOT --runs runs/selection --epochs 4 --rates 1 10
+
+Each rate is a multiple of `best`'s: at a high one training soon harms, and the choice matters. Quality is taken on the
+held-out images of the training part, with no mask; the test masks serve the comparison only.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import lightning as L
+import tyro
+from scipy.stats import spearmanr
+
+from benchmarks.recipes import read_miou
+from ringsam.config import Config, read_recipe, write_config
+from ringsam.data.dataset import read_two_boxes
+from ringsam.runs import RunFolder, write_atomically, write_folder
+from ringsam.sam.weights import load_sam, save_folder
+from ringsam.training.build import (
+    build_loader,
+    build_module,
+    build_selection,
+    build_trainer,
+    quietly,
+)
+
+
+@dataclass
+class Arguments:
+    """What to run."""
+
+    root: tyro.conf.Positional[Path]
+    runs: Path
+    epochs: int = 4
+    rates: tuple[float, ...] = (1.0, 10.0)
+    seed: int = 0
+    data: list[str] | None = None
+    """The data sets of ROOT to take; all of them where not given."""
+    table: Path = Path(__file__).parent / "results" / "selection.md"
+
+
+class KeepEpochs(L.Callback):
+    """Writes the weights after each epoch, before anything is rolled back."""
+
+    def __init__(self, folder: Path, write: partial[None]) -> None:
+        self.folder, self.write = folder, write
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        write_folder(self.folder / f"epoch-{trainer.current_epoch + 1}", self.write)
+
+
+def train(folder: RunFolder, data: Path, config: Config) -> None:
+    """A run that is judged after each epoch, but neither stopped nor rolled back."""
+    if folder.adapted.is_dir():
+        return
+    boxes = read_two_boxes(data / "train" / "two_boxes.json").with_objects()
+    learn, held_out = boxes.hold_out(config.data.held_out, config.seed)
+    sam = load_sam(config.weights)
+    module = build_module(sam, config)
+    judge = build_selection(held_out, module.adaptation, config)
+    assert judge is not None
+    judge.patience, judge.collapse = config.epochs + 1, 0.0
+    trainer = build_trainer(folder, config, judge)
+    keep = KeepEpochs(folder.path, partial(save_folder, sam))
+    trainer.callbacks.insert(0, keep)  # type: ignore[attr-defined]
+    folder.create()
+    write_folder(folder.original, partial(save_folder, sam))
+    write_config(config, folder.config)
+    with quietly():
+        trainer.fit(module, build_loader(learn, sam, config), weights_only=True)
+    write_folder(folder.adapted, partial(save_folder, sam))
+
+
+def lines(arguments: Arguments) -> Iterator[str]:
+    """A row for each epoch of each run, then what the choice cost."""
+    yield "# Choosing the epoch without masks\n"
+    rates = " ".join(f"{rate:g}" for rate in arguments.rates)
+    yield (
+        f"`python -m benchmarks.selection ROOT --runs RUNS --epochs {arguments.epochs} --rates {rates} "
+        f"--seed {arguments.seed}`\n"
+    )
+    yield "| data | rate | epoch | mask-free quality | mIoU, test masks |"
+    yield "|---|---|---|---|---|"
+    verdicts = []
+    for data in sorted(p for p in arguments.root.iterdir() if (p / "train").is_dir()):
+        if arguments.data is not None and data.name not in arguments.data:
+            continue
+        for rate in arguments.rates:
+            found = []
+            for epoch, quality, miou in epochs_of(data, rate, arguments):
+                found.append((quality, miou))
+                yield f"| {data.name} | {rate:g} | {epoch} | {quality:.4f} | {miou:.4f} |"
+            qualities, mious = zip(*found, strict=True)
+            rank = spearmanr(qualities, mious).statistic
+            chosen = mious[qualities.index(max(qualities))]
+            verdicts.append(
+                f"| {data.name} | {rate:g} | {rank:.2f} | {chosen:.4f} | {max(mious):.4f} | {mious[-1]:.4f} |"
+            )
+    yield "\n| data | rate | Spearman | the epoch it keeps | the best epoch | the last |"
+    yield "|---|---|---|---|---|---|"
+    yield from verdicts
+
+
+def epochs_of(data: Path, rate: float, arguments: Arguments) -> Iterator[tuple[int, float, float]]:
+    """For each epoch: quality without masks, mIoU by the test masks."""
+    folder = RunFolder(arguments.runs / f"{data.name}-{rate:g}-{arguments.seed}")
+    config = read_recipe("best")
+    optim = replace(config.optim, lr_encoder=config.optim.lr_encoder * rate)
+    train(folder, data, replace(config, epochs=arguments.epochs, seed=arguments.seed, optim=optim))
+    logged = folder.read_epochs()
+    for row in logged:
+        epoch = int(row["epoch"])
+        weights = folder.path / f"epoch-{epoch}"
+        miou = read_miou(folder.path / f"epoch-{epoch}.json", weights, data, "box")
+        yield epoch, row["mask_free_quality"], miou
+
+
+def main(arguments: Arguments) -> None:
+    """Print the tables as they grow, then write them."""
+    table = []
+    for line in lines(arguments):
+        print(line, flush=True)
+        table.append(line)
+    arguments.table.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(arguments.table, "\n".join(table) + "\n")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments))

@@ -1,0 +1,90 @@
+"""The mask that SAM would give for a box, small enough to be drawn while a person waits."""
+
+import base64
+import io
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageFilter
+from torch import Tensor
+
+from ringsam.annotate.pictures import Picture, Pictures
+from ringsam.data.boxes import Box
+from ringsam.geometry import Frame
+from ringsam.predict import Predictor, as_boxes
+from ringsam.sam.model import Prompts
+from ringsam.sam.preprocess import logits_to_image
+
+_LARGEST_SIDE_PX = 1024  # of a mask as drawn; SAM's own logits are coarser
+_INSIDE, _EDGE = 96, 255  # how much of its colour the page gives to a pixel
+_KEPT = 4  # embeddings
+
+
+@dataclass(frozen=True)
+class PreviewMask:
+    """A picture of the mask as a data URL, and its place on the image."""
+
+    box: Box
+    image: str
+
+
+class Preview:
+    """SAM asked one box at a time; an image is encoded once."""
+
+    def __init__(self, predictor: Predictor, pictures: Pictures) -> None:
+        self.predictor = predictor
+        self.pictures = pictures
+        self._lock = threading.Lock()
+        self._encoded = lru_cache(maxsize=_KEPT)(self._encode)
+
+    def prepare(self, picture: Picture) -> None:
+        """Encode the image before the first box is drawn on it."""
+        with self._lock:
+            self._encoded(picture)
+
+    @torch.inference_mode()
+    def mask(self, picture: Picture, big_box: Sequence[float]) -> PreviewMask | None:
+        """None where SAM finds nothing. Raises InputError for a box that has no part of the image."""
+        with self._lock:
+            embedding, frame = self._encoded(picture)
+            box = frame.boxes_to_input(as_boxes([big_box], "big_box", frame)).to(embedding.device)
+            index = torch.zeros(1, dtype=torch.long, device=embedding.device)
+            decoded = self.predictor.sam.decode(embedding, index, Prompts(boxes=box))
+        shown = _as_shown(frame)
+        mask = (logits_to_image(decoded.logits, shown)[0] > 0).cpu().numpy()
+        found = Image.fromarray(mask).getbbox()
+        if found is None:
+            return None
+        x, y = frame.image_width / shown.image_width, frame.image_height / shown.image_height
+        place = (found[0] * x, found[1] * y, found[2] * x, found[3] * y)
+        return PreviewMask(place, _data_url(_edged(mask).crop(found)))
+
+    @torch.inference_mode()
+    def _encode(self, picture: Picture) -> tuple[Tensor, Frame]:
+        pixels, frame = self.predictor.preprocess.image(self.pictures.pixels(picture.path))
+        return self.predictor.sam.encode(pixels[None].to(self.predictor.sam.device)), frame
+
+
+def _as_shown(frame: Frame) -> Frame:
+    """The frame with its image made as small as the mask is drawn."""
+    scale = min(1.0, _LARGEST_SIDE_PX / max(frame.image_height, frame.image_width))
+    height, width = (max(1, round(side * scale)) for side in frame[:2])
+    return frame._replace(image_height=height, image_width=width)
+
+
+def _edged(mask: npt.NDArray[np.bool_]) -> Image.Image:
+    """Gray: bright at the mask's edge, dimmer inside, black elsewhere."""
+    inner = np.asarray(Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MinFilter(3)))
+    gray = np.where(inner > 0, _INSIDE, np.where(mask, _EDGE, 0)).astype(np.uint8)
+    return Image.fromarray(gray)
+
+
+def _data_url(image: Image.Image) -> str:
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG")
+    return "data:image/png;base64," + base64.b64encode(encoded.getvalue()).decode()

@@ -1,0 +1,42 @@
+// The masks that SAM would give, asked for one at a time, the last drawn object first.
+import * as api from "./api.js";
+import { isWhole } from "./sheet.js";
+
+export class Previews {
+  constructor(came, failed) {
+    this.came = came;
+    this.failed = failed;
+    this.shown = true;
+    this.asked = new Map(); // by object: for which box, and the mask that came
+    this.sheet = null;
+    this.working = false;
+  }
+
+  of(object) {
+    return this.shown && isWhole(object) ? this.asked.get(object.key)?.mask : null;
+  }
+
+  async want(sheet) {
+    this.sheet = sheet;
+    if (this.working) return;
+    this.working = true;
+    for (let next = this.#next(); next; next = this.#next()) await this.#ask(next);
+    this.working = false;
+  }
+
+  #next() {
+    const isOld = (object) => this.asked.get(object.key)?.box !== String(object.big_box);
+    return this.shown && this.sheet.objects.findLast((object) => isWhole(object) && isOld(object));
+  }
+
+  async #ask({ key, big_box }) {
+    const answer = { box: String(big_box), mask: null };
+    this.asked.set(key, answer);
+    try {
+      answer.mask = await api.mask(this.sheet.key, big_box);
+      this.came();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+}

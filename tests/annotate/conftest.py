@@ -1,0 +1,47 @@
+"""A folder of images and the page's server over it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+from tiny import tiny_sam
+
+from ringsam.annotate.preview import Preview
+from ringsam.annotate.server import create_app, open_project
+from ringsam.predict import Predictor
+from ringsam.sam.preprocess import Preprocess
+
+
+@pytest.fixture(scope="session")
+def predictor() -> Predictor:
+    sam = tiny_sam()
+    return Predictor(sam, preprocess=Preprocess(sam.input_size))
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A data set without annotations: two images of 90 x 60."""
+    (tmp_path / "images").mkdir()
+    for seed, name in enumerate(("a.png", "b.png")):
+        pixels = np.random.default_rng(seed).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / name)
+    return tmp_path
+
+
+@pytest.fixture
+def connect(folder, predictor):
+    """Starts a server over the folder as it is now, and a client of it."""
+
+    def start(*, token: str | None = None, **settings) -> TestClient:
+        pictures, boxes = open_project(folder / "images", folder / "two_boxes.json")
+        app = create_app(boxes, pictures, Preview(predictor, pictures), token=token)
+        return TestClient(app, **{"base_url": "http://localhost", **settings})
+
+    return start
+
+
+@pytest.fixture
+def client(connect) -> TestClient:
+    return connect()
