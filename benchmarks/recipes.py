@@ -10,6 +10,7 @@ anew after each run.
 """
 
 import csv
+import hashlib
 import json
 import os
 import platform
@@ -32,7 +33,14 @@ from torch.utils.data import Dataset
 import ringsam
 from benchmarks.wesam import WesamAdaptation
 from ringsam.batch import Sample
-from ringsam.config import Config, PromptPolicy, read_recipe, setting_names, write_config
+from ringsam.config import (
+    Config,
+    MethodConfig,
+    PromptPolicy,
+    read_recipe,
+    setting_names,
+    write_config,
+)
 from ringsam.data.colour_model import colour_mask
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import decode_masks, read_pixels
@@ -63,6 +71,8 @@ class Arguments:
     """Side of the input frame in pixels; the model's own where not given."""
     data: list[str] | None = None
     """The data sets of ROOT to take; all of them where not given."""
+    once: tuple[str, ...] = ("grabcut",)
+    """Recipes that are run with the first seed only: those without chance, or of which no claim is made."""
     jobs: int = 1
     """Runs at a time; the cores are shared out among them."""
     table: Path = RESULTS / "recipes.md"
@@ -90,7 +100,7 @@ def main(arguments: Arguments) -> None:
         for data in folders
         if arguments.data is None or data.name in arguments.data
         for recipe in arguments.recipes
-        if recipe != "grabcut" or seed == arguments.seeds[0]
+        if recipe not in arguments.once or seed == arguments.seeds[0]
     ]
     rows: list[Row] = []
     threads = max((os.cpu_count() or 1) // arguments.jobs, 1)
@@ -99,6 +109,8 @@ def main(arguments: Arguments) -> None:
     ) as pool:
         runs = [pool.submit(run_rows, *one, arguments) for one in wanted]
         for run in as_completed(runs):
+            if run.exception():
+                pool.shutdown(cancel_futures=True)
             rows += run.result()
             write_tables(sorted(rows, key=partial(place, arguments=arguments)), arguments)
 
@@ -119,7 +131,7 @@ def run_rows(data: Path, recipe: str, seed: int, arguments: Arguments) -> list[R
     minutes = sum(epoch["seconds"] for epoch in folder.read_epochs()) / 60
     rows = []
     for prompts in PROTOCOLS:
-        zero_shot = arguments.runs / f"{data.name}-zero_shot-{prompts}.json"
+        zero_shot = arguments.runs / f"{data.name}-zero_shot-{digest(folder)}-{prompts}.json"
         before = read_miou(zero_shot, folder.original, data, prompts)
         adapted = folder.path / f"adapted-{prompts}.json"
         after = read_miou(adapted, folder.adapted, data, prompts)
@@ -134,7 +146,8 @@ def settings_of(recipe: str, seed: int, arguments: Arguments) -> Config:
     if recipe == "masks":
         method = replace(method, colour_vote=1.0, shape_vote=0.0)
     if recipe == "wesam":
-        optim = replace(optim, lr_encoder=1e-4)  # its own
+        method = MethodConfig(prompts="box")
+        optim = replace(optim, lr_encoder=1e-4, lr_width=None)  # its own
     return replace(
         config,
         weights=arguments.weights,
@@ -159,6 +172,12 @@ def finish_run(folder: RunFolder, data: Path, recipe: str, config: Config) -> No
         resume(folder.path)
     else:
         ringsam.train(data / "train" / "two_boxes.json", folder.path, config)
+
+
+def digest(folder: RunFolder) -> str:
+    """Tells the weights that a run began with from others."""
+    content = (folder.original / "model.safetensors").read_bytes()
+    return hashlib.sha256(content).hexdigest()[:8]
 
 
 def refuse_other_settings(folder: RunFolder, config: Config) -> None:
@@ -284,9 +303,10 @@ def command(arguments: Arguments) -> str:
     recipes = " ".join(as_typed(name, Path(name).name) for name in arguments.recipes)
     size = f" --input-size {arguments.input_size}" if arguments.input_size else ""
     data = f" --data {' '.join(arguments.data)}" if arguments.data else ""
+    once = f" --once {' '.join(arguments.once)}" if arguments.once != ("grabcut",) else ""
     return (
         f"python -m benchmarks.recipes {as_typed(arguments.root, 'ROOT')} --recipes {recipes} "
-        f"--seeds {' '.join(map(str, arguments.seeds))} --epochs {arguments.epochs} "
+        f"--seeds {' '.join(map(str, arguments.seeds))}{once} --epochs {arguments.epochs} "
         f"--weights {as_typed(arguments.weights, 'WEIGHTS')}{size}{data} --runs {as_typed(arguments.runs, 'RUNS')}"
     )
 

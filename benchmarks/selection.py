@@ -6,6 +6,8 @@ Each rate is a multiple of `best`'s: at a high one training soon harms, and the 
 held-out images of the training part, with no mask; the test masks serve the comparison only.
 """
 
+import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,10 +17,10 @@ import lightning as L
 import tyro
 from scipy.stats import spearmanr
 
-from benchmarks.recipes import read_miou
+from benchmarks.recipes import read_miou, refuse_other_settings
 from ringsam.config import Config, read_recipe, write_config
 from ringsam.data.dataset import read_two_boxes
-from ringsam.runs import RunFolder, write_atomically, write_folder
+from ringsam.runs import RunFolder, write_atomically, write_folder, write_json
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.build import (
     build_loader,
@@ -27,6 +29,7 @@ from ringsam.training.build import (
     build_trainer,
     quietly,
 )
+from ringsam.training.selection import Selection
 
 
 @dataclass
@@ -44,10 +47,13 @@ class Arguments:
 
 
 class KeepEpochs(L.Callback):
-    """Writes the weights after each epoch, before anything is rolled back."""
+    """Writes the weights after each epoch, and the quality of the untrained model."""
 
-    def __init__(self, folder: Path, write: partial[None]) -> None:
-        self.folder, self.write = folder, write
+    def __init__(self, folder: Path, write: partial[None], judge: Selection) -> None:
+        self.folder, self.write, self.judge = folder, write, judge
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        write_json(self.folder / "start.json", {"mask_free_quality": self.judge.quality})
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         write_folder(self.folder / f"epoch-{trainer.current_epoch + 1}", self.write)
@@ -55,8 +61,11 @@ class KeepEpochs(L.Callback):
 
 def train(folder: RunFolder, data: Path, config: Config) -> None:
     """A run that is judged after each epoch, but neither stopped nor rolled back."""
+    if folder.is_run():
+        refuse_other_settings(folder, config)
     if folder.adapted.is_dir():
         return
+    shutil.rmtree(folder.path, ignore_errors=True)
     boxes = read_two_boxes(data / "train" / "two_boxes.json").with_objects()
     learn, held_out = boxes.hold_out(config.data.held_out, config.seed)
     sam = load_sam(config.weights)
@@ -65,8 +74,8 @@ def train(folder: RunFolder, data: Path, config: Config) -> None:
     assert judge is not None
     judge.patience, judge.collapse = config.epochs + 1, 0.0
     trainer = build_trainer(folder, config, judge)
-    keep = KeepEpochs(folder.path, partial(save_folder, sam))
-    trainer.callbacks.insert(0, keep)  # type: ignore[attr-defined]
+    keep = KeepEpochs(folder.path, partial(save_folder, sam), judge)
+    trainer.callbacks.append(keep)  # type: ignore[attr-defined]
     folder.create()
     write_folder(folder.original, partial(save_folder, sam))
     write_config(config, folder.config)
@@ -79,9 +88,10 @@ def lines(arguments: Arguments) -> Iterator[str]:
     """A row for each epoch of each run, then what the choice cost."""
     yield "# Choosing the epoch without masks\n"
     rates = " ".join(f"{rate:g}" for rate in arguments.rates)
+    data_sets = f" --data {' '.join(arguments.data)}" if arguments.data else ""
     yield (
         f"`python -m benchmarks.selection ROOT --runs RUNS --epochs {arguments.epochs} --rates {rates} "
-        f"--seed {arguments.seed}`\n"
+        f"--seed {arguments.seed}{data_sets}`\n"
     )
     yield "| data | rate | epoch | mask-free quality | mIoU, test masks |"
     yield "|---|---|---|---|---|"
@@ -106,15 +116,14 @@ def lines(arguments: Arguments) -> Iterator[str]:
 
 
 def epochs_of(data: Path, rate: float, arguments: Arguments) -> Iterator[tuple[int, float, float]]:
-    """For each epoch: quality without masks, mIoU by the test masks."""
+    """For each epoch, the untrained model as epoch 0: quality without masks, mIoU by the test masks."""
     folder = RunFolder(arguments.runs / f"{data.name}-{rate:g}-{arguments.seed}")
     config = read_recipe("best")
     optim = replace(config.optim, lr_encoder=config.optim.lr_encoder * rate)
     train(folder, data, replace(config, epochs=arguments.epochs, seed=arguments.seed, optim=optim))
-    logged = folder.read_epochs()
-    for row in logged:
-        epoch = int(row["epoch"])
-        weights = folder.path / f"epoch-{epoch}"
+    start = json.loads((folder.path / "start.json").read_text(encoding="utf-8"))
+    for epoch, row in enumerate([start, *folder.read_epochs()]):
+        weights = folder.path / f"epoch-{epoch}" if epoch else folder.original
         miou = read_miou(folder.path / f"epoch-{epoch}.json", weights, data, "box")
         yield epoch, row["mask_free_quality"], miou
 

@@ -2,25 +2,40 @@
 
 import csv
 from dataclasses import replace
+from operator import attrgetter
 
+import numpy as np
 import pytest
 import torch
 from disc_data import write_disc_data
+from safetensors.torch import load_file
 from tiny import disc_batch, tiny_sam
 
-from benchmarks.recipes import Arguments, Row, main, markdown_group
+from benchmarks.recipes import RESULTS, Arguments, Row, main, markdown_group
+from benchmarks.shifted import write_set
+from benchmarks.voters import judge
 from benchmarks.wesam import WesamAdaptation, strong_view
-from ringsam.config import MethodConfig
+from pretrain.pile import coloured_pile
+from ringsam.config import Config, MethodConfig, read_config, read_recipe, setting_names
+from ringsam.data.dataset import read_two_boxes
+from ringsam.data.records import decode_masks
 from ringsam.draws import Draws
+from ringsam.sam.weights import load_sam
 
 
 @pytest.mark.slow
 def test_every_row_of_the_comparison_is_made_once_and_then_read(tmp_path, sam_folder):
     for part in ("train", "test"):
         write_disc_data(tmp_path / "root" / "discs" / part, num_images=2)
+    recipe = (
+        tmp_path / "mine.yaml"
+    )  # a recipe of one's own; `best` would hold an image out and judge nonsense
+    recipe.write_text(
+        "method: {prompts: mixed, self_training: 1, shape_vote: 0.5, colour_vote: 0.5}\noptim: {lr_encoder: 1.0e-3}\n"
+    )
     arguments = Arguments(
         root=tmp_path / "root",
-        recipes=["grabcut", "seed", "wesam", "best", "masks"],
+        recipes=["grabcut", "seed", "wesam", str(recipe), "masks"],
         seeds=[0],
         epochs=1,
         runs=tmp_path / "runs",
@@ -30,10 +45,15 @@ def test_every_row_of_the_comparison_is_made_once_and_then_read(tmp_path, sam_fo
     main(arguments)
     with arguments.table.with_suffix(".csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["recipe"] for row in rows] == [*arguments.recipes, *arguments.recipes]
+    names = ["grabcut", "seed", "wesam", "mine", "masks"]
+    assert [row["recipe"] for row in rows] == [*names, *names]
     assert all(0 <= float(row["adapted"]) <= 1 for row in rows)
     adapted = {row["recipe"]: row["adapted"] for row in rows if row["prompts"] == "box"}
-    assert len({adapted[name] for name in ("wesam", "best", "masks")}) > 1
+    assert len(set(adapted.values())) >= 4  # each training went its own way
+    for name in ("wesam", "mine", "masks"):
+        run = tmp_path / "runs" / f"discs-{name}-0"
+        before, after = (load_file(run / f / "model.safetensors") for f in ("original", "adapted"))
+        assert any(not torch.equal(weight, after[key]) for key, weight in before.items())
     weights = tmp_path / "runs" / "discs-masks-0" / "adapted" / "model.safetensors"
     written = weights.stat().st_mtime_ns
     main(arguments)
@@ -75,3 +95,56 @@ def test_the_strong_view_changes_the_image_and_not_its_padding():
     view = strong_view(narrow, Draws(0, 0))
     assert (view[..., :40] != batch.images[..., :40]).float().mean() > 0.99
     assert torch.equal(view[..., 40:], batch.images[..., 40:])
+
+
+DIFFERENCES = {
+    "box_prompts": {"method.prompts"},
+    "boxes_alone": {"method.self_training", "method.colour_vote", "method.shape_vote"},
+    "colours_alone": {
+        "method.colour_vote", "method.shape_vote", "method.box_constraint", "method.gamma",
+    },
+    "seed_box": {"method.prompts"},
+    "seed_box_core": {"method.prompts"},
+    "teacher_alone": {"method.colour_vote", "method.shape_vote", "method.box_constraint"},
+    "with_contrast": {"method.alpha"},
+    "without_boxes": {"method.box_constraint"},
+    "without_colours": {"method.colour_vote"},
+    "without_distillation": {"method.gamma"},
+    "without_shape": {"method.shape_vote"},
+    "without_teacher": {"method.colour_vote", "method.shape_vote"},
+}  # fmt: skip
+
+
+def test_an_ablation_differs_from_its_recipe_where_its_name_says_and_nowhere_else():
+    found = {}
+    for path in (RESULTS.parent / "ablations").glob("*.yaml"):
+        base = Config() if path.stem.startswith("seed") else read_recipe("best")
+        config = read_config(path)
+        found[path.stem] = {
+            name for name in setting_names() if attrgetter(name)(config) != attrgetter(name)(base)
+        }
+    assert found == DIFFERENCES
+
+
+def test_a_shifted_set_has_boxes_as_people_draw_them(tmp_path):
+    write_set(tmp_path / "set", coloured_pile, num=2, most=2, seed=5)
+    data = read_two_boxes(tmp_path / "set" / "annotations.json")
+    assert len(data.images) == 2 and data.has_masks
+    for record in data.images:
+        for big, small, mask in zip(
+            record.big_boxes, record.small_boxes, decode_masks(record).numpy(), strict=True
+        ):
+            (x1, y1, x2, y2), (left, top, right, bottom) = big, small
+            rows, columns = mask.nonzero()
+            assert x1 <= columns.min() and y1 <= rows.min()
+            assert columns.max() < x2 and rows.max() < y2
+            core = mask[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))]
+            assert core.mean() >= 0.9
+    assert not read_two_boxes(tmp_path / "set" / "two_boxes.json").has_masks
+
+
+def test_every_voter_is_judged(disc_data, sam_folder):
+    found = judge(disc_data, load_sam(str(sam_folder)), num_images=2)
+    assert {"place", "teacher", "both readings", "best"} <= found.keys()
+    assert all(0 <= score <= 1 and entropy > 0 for score, entropy in found.values())
+    assert found["place"][0] > 0.7  # discs are ellipses

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ringsam.config import read_recipe
+
 ROOT = Path(__file__).parent.parent
 NAMED = re.findall(r"`([a-z_/]+\.py):([A-Za-z_.]+)`", (ROOT / "docs/method.md").read_text())
 
@@ -20,3 +22,12 @@ def test_every_relative_link_of_the_documents_leads_somewhere():
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         for link in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
             assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_every_recipe_that_the_documents_name_is_there():
+    named = set()
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        named |= set(re.findall(r"--recipe ([a-z_]+)", page.read_text(encoding="utf-8")))
+    assert named >= {"seed"}
+    for name in named:
+        read_recipe(name)

@@ -36,7 +36,7 @@ class RunFolder:
 
     @property
     def adapted(self) -> Path:
-        """SAM after the last finished epoch, a transformers folder."""
+        """SAM after the best epoch, or the last where none is chosen; a transformers folder."""
         return self.path / "adapted"
 
     @property

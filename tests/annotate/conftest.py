@@ -31,13 +31,21 @@ def folder(tmp_path) -> Path:
 
 
 @pytest.fixture
-def connect(folder, predictor):
+def token() -> str:
+    return "a-token"
+
+
+@pytest.fixture
+def connect(folder, predictor, token):
     """Starts a server over the folder as it is now, and a client of it."""
 
-    def start(*, token: str | None = None, **settings) -> TestClient:
+    def start(*, local: bool = True, knows_token: bool = True) -> TestClient:
         pictures, boxes = open_project(folder / "images", folder / "two_boxes.json")
-        app = create_app(boxes, pictures, Preview(predictor, pictures), token=token)
-        return TestClient(app, **{"base_url": "http://localhost", **settings})
+        app = create_app(boxes, pictures, Preview(predictor, pictures), token=token, local=local)
+        headers = {"x-ringsam-token": token} if knows_token else {}
+        return TestClient(
+            app, base_url="http://localhost" if local else "http://lab.example", headers=headers
+        )
 
     return start
 

@@ -1,10 +1,13 @@
 """Who is let in, and to what."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+import uvicorn
 from PIL import Image
+from starlette.testclient import TestClient
 from test_saving import DRAWN, keys_of, opened, save
 
 import ringsam.annotate
@@ -12,8 +15,6 @@ from ringsam.annotate.guard import MAX_BODY_BYTES, Guard
 from ringsam.annotate.server import open_project
 from ringsam.cli import main
 from ringsam.errors import InputError
-
-TOKEN = "a-token"
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:80", "127.0.0.1:4711", "[::1]:80"])
@@ -32,17 +33,32 @@ def test_another_sites_page_is_refused(client, origin):
     assert answer.status_code == 403
 
 
-def test_with_a_token_nothing_is_shown_without_it(connect):
-    client = connect(token=TOKEN, base_url="http://lab.example")
+@pytest.mark.parametrize("local", [True, False])
+def test_nothing_is_shown_without_the_token(connect, token, local):
+    client = connect(local=local, knows_token=False)
     for path in ("/", "/page.js", "/api/project", "/?token=wrong", "/page.js?token=a-token"):
         assert client.get(path).status_code == 401
-    client.cookies.set(Guard(client.app, token=TOKEN).cookie, "another")
+    client.cookies.set(Guard(client.app, token=token, local=local).cookie, "another")
     assert client.get("/").status_code == 401
 
 
-def test_the_token_of_the_address_becomes_a_cookie(connect):
-    client = connect(token=TOKEN, base_url="http://lab.example")
-    first = client.get(f"/?token={TOKEN}", follow_redirects=False)
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_link_that_is_printed_lets_in_and_none_without_its_token(
+    folder, capsys, monkeypatch, host
+):
+    apps = []
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: apps.append(self.config.app))
+    ringsam.annotate.annotate(folder / "images", folder / "two_boxes.json", host=host)
+    (link,) = re.findall(r"http://\S+", capsys.readouterr().out)
+    assert TestClient(apps[0], base_url="http://localhost").get("/").status_code == 401
+    client = TestClient(apps[0], base_url="http://localhost")
+    assert client.get(f"/?{link.partition('?')[2]}").status_code == 200
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_the_token_of_the_address_becomes_a_cookie(connect, token, local):
+    client = connect(local=local, knows_token=False)
+    first = client.get(f"/?token={token}", follow_redirects=False)
     assert (first.status_code, first.headers["location"]) == (303, "/")
     assert (
         "HttpOnly" in first.headers["set-cookie"] and "SameSite=lax" in first.headers["set-cookie"]
@@ -51,9 +67,7 @@ def test_the_token_of_the_address_becomes_a_cookie(connect):
 
 
 def test_the_token_may_come_as_a_header(connect):
-    client = connect(token=TOKEN, base_url="http://lab.example")
-    headers = {"x-ringsam-token": TOKEN}
-    assert client.get("/api/project", headers=headers).status_code == 200
+    assert connect(local=False).get("/api/project").status_code == 200
 
 
 @pytest.mark.parametrize(

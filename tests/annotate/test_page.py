@@ -209,9 +209,23 @@ def test_an_unfinished_object_is_dropped_by_escape(page, folder):
     assert not (folder / "two_boxes.json").exists()
 
 
-def test_two_tabs_do_not_overwrite_each_other(page, folder, browser):
+def test_an_unfinished_object_is_not_left_behind(page, folder):
+    leaves = "dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+    draw(page, FIRST[0])
+    page.keyboard.press("n")
+    expect(page.locator("#hint")).to_have_text("Draw its small box, or Esc drops it.")
+    expect(page.locator("#name")).to_have_text("1 square.png")
+    assert not page.evaluate(leaves)
+    draw(page, FIRST[1])
+    assert saved(page, folder) == [FIRST]
+    assert page.evaluate(leaves)
+    page.keyboard.press("n")
+    expect(page.locator("#name")).to_have_text("2 wide.png")
+
+
+def test_two_tabs_do_not_overwrite_each_other(page, folder, browser, address):
     other = browser.new_page(viewport={"width": 1280, "height": 800})
-    other.goto(page.url)
+    other.goto(address)
     expect(other.locator("#size")).not_to_be_empty()
     draw(page, FIRST[0])
     draw(page, FIRST[1])

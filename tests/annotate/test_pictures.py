@@ -2,12 +2,16 @@
 
 import base64
 import io
+import os
+import threading
 
 import numpy as np
 import pytest
 from PIL import Image
 from test_saving import opened
 
+from ringsam.annotate.pictures import Pictures
+from ringsam.annotate.preview import Preview
 from ringsam.data import read_image
 
 
@@ -72,3 +76,43 @@ def test_a_box_off_the_image_is_told(client):
     path, _ = opened(client)
     answer = client.post(f"{path}/mask", json={"big_box": [95, 5, 99, 50]})
     assert answer.status_code == 422 and "wholly outside" in answer.json()["detail"]
+
+
+def test_of_images_passed_by_while_one_is_encoded_only_the_newest_is_encoded(
+    folder, predictor, monkeypatch
+):
+    for name in "cdef":
+        Image.new("RGB", (9, 9)).save(folder / "images" / f"{name}.png")
+    pictures = Pictures(folder / "images", named_from=folder / "images")
+    preview, encoded = Preview(predictor, pictures), []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def encode(picture):
+        encoded.append(picture.name)
+        begun.set()
+        assert go_on.wait(20)
+
+    monkeypatch.setattr(preview, "_encoded", encode)
+    first, *later = [
+        threading.Thread(target=preview.prepare, args=[each]) for each in pictures.by_key.values()
+    ]
+    first.start()
+    assert begun.wait(20)
+    for each in later:
+        each.start()
+    for each in later[1:]:
+        each.join(timeout=20)
+        assert not each.is_alive()  # one waits, the others hold no thread
+    go_on.set()
+    for each in (first, later[0]):
+        each.join(timeout=20)
+    assert encoded == ["a.png", "f.png"]
+
+
+def test_a_name_that_is_not_utf8_is_left_out_and_told(folder, connect):
+    (folder / "images" / "b.png").rename(folder / "images" / os.fsdecode(b"caf\xe9.png"))
+    pictures = Pictures(folder / "images", named_from=folder / "images")
+    assert pictures.left_out == [
+        r"'caf\udce9.png': its name is not UTF-8; rename the file or its folder"
+    ]
+    assert [each["name"] for each in connect().get("/api/project").json()["images"]] == ["a.png"]

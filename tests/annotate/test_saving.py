@@ -1,10 +1,13 @@
 """What is drawn is in the file, and nothing that anybody else put there is lost."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
 
+from ringsam.annotate import store
 from ringsam.annotate.server import open_project
 from ringsam.annotate.store import BoxFile
 from ringsam.data import check
@@ -53,7 +56,8 @@ def test_what_is_drawn_is_read_by_check_as_it_is(client, folder):
     }
     result = check(folder)
     assert (result.num_images, result.num_objects, result.errors) == (1, 1, ())
-    assert sorted(path.name for path in folder.iterdir()) == ["images", "two_boxes.json"]
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"images", "two_boxes.json", ".two_boxes.json.lock"}
 
 
 def test_an_image_saved_without_objects_counts_as_seen(client, folder):
@@ -82,6 +86,24 @@ def test_two_servers_of_one_file_do_not_overwrite_each_other(connect, folder):
     assert one.put(path, json=stale).status_code == 409
     assert save(one, [DRAWN], "b.png").status_code == 200
     assert [row["image_id"] for row in content_of(folder)["annotations"]] == [1, 2]
+
+
+def test_two_servers_that_write_at_once_lose_nothing(connect, folder, monkeypatch):
+    def write_slowly(path, content, write=store.write_json):
+        time.sleep(0.3)
+        write(path, content)
+
+    monkeypatch.setattr(store, "write_json", write_slowly)
+    servers = connect(), connect(), connect()
+    with ThreadPoolExecutor() as pool:
+        saves = [
+            pool.submit(save, servers[n], [DRAWN], name)
+            for n, name in enumerate(("a.png", "b.png"))
+        ]
+        named = pool.submit(servers[2].post, "/api/classes", json={"name": "nucleus"})
+        assert {each.result().status_code for each in [*saves, named]} == {200}
+    content = content_of(folder)
+    assert [len(content[kind]) for kind in ("images", "annotations", "categories")] == [2, 2, 2]
 
 
 def test_two_people_on_two_images_do_not_disturb_each_other(client):
@@ -123,6 +145,28 @@ def test_an_object_that_is_brought_back_has_all_its_fields(folder, connect):
     assert save(client, [DRAWN, known]).status_code == 200
     assert [each["id"] for each in content_of(folder)["annotations"]] == [5, 4]
     assert content_of(folder)["annotations"][1] == row
+
+
+@pytest.mark.parametrize(
+    ("redrawn", "derived"),
+    [
+        ({}, {"derived": ["big_box", "small_box"]}),
+        ({"category_id": 2}, {"derived": ["big_box", "small_box"]}),
+        ({"small_box": [4, 4, 6, 6]}, {"derived": ["big_box"]}),
+        ({"small_box": [4, 4, 6, 6], "big_box": [1, 1, 8, 8]}, {}),
+    ],
+)
+def test_a_proposed_box_that_is_redrawn_counts_as_drawn(folder, connect, redrawn, derived):
+    known = {"id": 1, "category_id": 1, "big_box": [1, 1, 9, 9], "small_box": [3, 3, 6, 6]}
+    row = {"image_id": 1, **known}
+    content = {
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [row | {"derived": ["big_box", "small_box"]}],
+        "categories": [{"id": 1, "name": "cell"}, {"id": 2, "name": "nucleus"}],
+    }
+    (folder / "two_boxes.json").write_text(json.dumps(content))
+    assert save(connect(), [known | redrawn]).status_code == 200
+    assert content_of(folder)["annotations"] == [row | redrawn | derived]
 
 
 def test_bad_boxes_are_saved_and_marked(client, folder):

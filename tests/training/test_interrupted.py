@@ -30,6 +30,7 @@ def train_command(
     data: Path, out: Path, sam: Path, *extra: object, num_epochs: int = 4
 ) -> list[str]:
     flags = ["--weights", sam, "--epochs", num_epochs, "--method.entropy_thresh", 0.7]
+    flags += [] if "--recipe" in extra else ["--recipe", "seed"]
     flags += ["--optim.lr_encoder", 1e-3, "--hardware.accelerator", "cpu"]
     return command("train", data, "--out", out, *flags, *extra)
 
@@ -60,11 +61,13 @@ def kill_in_an_epoch(arguments: list[str], folder: Path) -> None:
     process.wait()
 
 
-def test_a_killed_run_resumes_to_the_same_weights(disc_data, sam_folder, tmp_path):
+@pytest.mark.parametrize("recipe", ["seed", "best"])
+def test_a_killed_run_resumes_to_the_same_weights(disc_data, sam_folder, tmp_path, recipe):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
+    flags = ("--recipe", recipe, "--optim.batch_size", 1)
+    flags += ("--data.held_out", 0) if recipe == "best" else ()  # else it would stop early
     commands = [
-        train_command(disc_data, out, sam_folder, "--optim.batch_size", 1, num_epochs=12)
-        for out in (whole, broken)
+        train_command(disc_data, out, sam_folder, *flags, num_epochs=12) for out in (whole, broken)
     ]
     run(commands[0])
     kill_in_an_epoch(commands[1], broken)
@@ -115,9 +118,10 @@ def mean_gradients(folder: Path) -> list[torch.Tensor]:
     return [state["exp_avg"] for state in states.values()]
 
 
-def test_two_ranks_equal_one_with_the_same_global_batch(disc_data, sam_folder, tmp_path):
+@pytest.mark.parametrize("recipe", ["seed", "best"])
+def test_two_ranks_equal_one_with_the_same_global_batch(disc_data, sam_folder, tmp_path, recipe):
     """At the seed's own rates: a larger one would show Adam's scaling of rounding noise where a gradient is zero."""
-    rate = ("--optim.lr_encoder", "2e-6")
+    rate = ("--optim.lr_encoder", "2e-6", "--recipe", recipe, "--data.held_out", 0)
     run(train_command(disc_data, tmp_path / "one", sam_folder, "--optim.batch_size", 6, *rate))
     two = train_command(disc_data, tmp_path / "two", sam_folder, "--optim.batch_size", 3, *rate)
     run_two_ranks([*two, "--hardware.devices", "2"])
@@ -127,12 +131,12 @@ def test_two_ranks_equal_one_with_the_same_global_batch(disc_data, sam_folder, t
     gradients = [mean_gradients(tmp_path / name) for name in ("one", "two")]
     for alone, shared in zip(*gradients, strict=True):
         assert (shared - alone).abs().max() <= 1e-3 * alone.abs().max() + 1e-7
-    assert any(gradient.abs().max() > 1e-3 for gradient in gradients[0])
+    assert any(gradient.abs().max() > 1e-4 for gradient in gradients[0])
     epochs = [RunFolder(tmp_path / name).read_epochs() for name in ("one", "two")]
     for alone, shared in zip(*epochs, strict=True):
         # the head's rate is 1e-3: from its second step on, scaled-up rounding shows in the fifth digit
         tolerance = 1e-5 if alone["epoch"] == 1 else 3e-4
-        for figure in ("contrast", "distill"):
+        for figure in ("contrast", "distill") if recipe == "seed" else ("self_training", "distill"):
             assert shared[figure] == pytest.approx(alone[figure], rel=tolerance, abs=1e-9)
         for count in COUNTS:
             assert shared[count] == alone[count], count

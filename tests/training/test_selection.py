@@ -95,6 +95,9 @@ def test_a_run_made_to_collapse_is_rolled_back(tmp_path, capsys):
         assert torch.equal(weight, original[f"vision_encoder.{name}"])
     assert [c["lr_schedulers"][0]["base_lrs"][0] for c in (first, second)] == [5.0, 2.5]
     assert not first["optimizer_states"][0]["state"]
+    assert first["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(
+        2.5
+    )  # of cosine's half
     assert all(torch.equal(weight, original[name]) for name, weight in adapted(run).items())
 
 

@@ -104,7 +104,13 @@ def _changed(row: Row, drawn: DrawnObject) -> Row:
         "big_box": drawn.big_box,
         "small_box": drawn.small_box,
     }
-    return row | {key: value for key, value in shown.items() if row.get(key) != value}
+    changes = {key: value for key, value in shown.items() if row.get(key) != value}
+    row = row | changes
+    if isinstance(row.get("derived"), list):  # names the boxes that nobody drew
+        row["derived"] = [name for name in row["derived"] if name not in list(changes)]
+        if not row["derived"]:
+            del row["derived"]
+    return row
 
 
 def _replaced(annotations: Sequence[Row], image_id: int, rows: Sequence[Row]) -> list[Row]:

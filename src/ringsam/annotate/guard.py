@@ -25,13 +25,14 @@ _HEADERS = {
 
 
 class Guard:
-    """Lets in who knows the token; without one, who asks this machine by its own name."""
+    """Lets in who knows the token; where `local`, only if this machine was asked by its own name."""
 
-    def __init__(self, app: ASGIApp, *, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, *, token: str, local: bool) -> None:
         self.app = app
         self.token = token
+        self.local = local
         # A cookie goes to every port of a host: each server's has a name of its own.
-        self.cookie = f"ringsam_{hashlib.sha256((token or '').encode()).hexdigest()[:8]}"
+        self.cookie = f"ringsam_{hashlib.sha256(token.encode()).hexdigest()[:8]}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,7 +50,7 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """What is answered instead of the page's own answer; None to let the request through."""
         host = headers.get("host", "")
-        if self.token is None and re.sub(r":\d+$", "", host) not in _THIS_MACHINE:
+        if self.local and re.sub(r":\d+$", "", host) not in _THIS_MACHINE:
             return PlainTextResponse("this page answers to localhost only", 400)
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] != host:
@@ -58,17 +59,17 @@ class Guard:
             return PlainTextResponse("say how long the body is", 411)
         if int(headers.get("content-length", "0")) > MAX_BODY_BYTES:
             return PlainTextResponse(f"more than {MAX_BODY_BYTES} bytes", 413)
-        return None if self.token is None else self._without_token(scope, headers, self.token)
+        return self._without_token(scope, headers)
 
-    def _without_token(self, scope: Scope, headers: Headers, token: str) -> Response | None:
+    def _without_token(self, scope: Scope, headers: Headers) -> Response | None:
         """A token in the address becomes a cookie, so that it is not seen again."""
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        if scope["path"] == "/" and _same(query.get("token", [""])[0], token):
+        if scope["path"] == "/" and _same(query.get("token", [""])[0], self.token):
             answer = RedirectResponse("/", 303)
-            answer.set_cookie(self.cookie, token, httponly=True, samesite="lax")
+            answer.set_cookie(self.cookie, self.token, httponly=True, samesite="lax")
             return answer
         given = cookie_parser(headers.get("cookie", "")).get(self.cookie)
-        if _same(headers.get("x-ringsam-token") or given or "", token):
+        if _same(headers.get("x-ringsam-token") or given or "", self.token):
             return None
         return PlainTextResponse("open the whole address that `ringsam annotate` printed", 401)
 

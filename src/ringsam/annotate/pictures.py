@@ -27,7 +27,7 @@ class Picture:
 
 
 class Pictures:
-    """All images below a folder, in order; `left_out` tells of links that lead out of it."""
+    """All images below a folder, in order; `left_out` tells of links that lead out of it and names that are not UTF-8."""
 
     def __init__(self, folder: Path, *, named_from: Path) -> None:
         """Names are relative to `named_from`. Raises InputError where there is no image."""
@@ -39,13 +39,13 @@ class Pictures:
         images = ImageFolder(folder)
         for path in images.image_files():
             inside = path.relative_to(folder).as_posix()
+            name = (folder.resolve() / inside).relative_to(named_from.resolve()).as_posix()
             try:
                 images.locate(inside)
+                key = _key(name)
             except RowProblem as problem:
                 self.left_out.append(f"{shown(inside)}: {problem}; {problem.mend}")
                 continue
-            name = (folder.resolve() / inside).relative_to(named_from.resolve()).as_posix()
-            key = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
             self.by_key[key] = Picture(key, name, path)
         if not self.by_key:
             raise InputError(f"{folder}: holds no images", self.left_out)
@@ -63,3 +63,11 @@ class Pictures:
         encoded = io.BytesIO()
         part.save(encoded, "JPEG", quality=95, subsampling=0)
         return encoded.getvalue()
+
+
+def _key(name: str) -> str:
+    """Raises RowProblem for a name that JSON cannot hold."""
+    try:
+        return hashlib.sha256(name.encode()).hexdigest()[:16]
+    except UnicodeEncodeError as error:
+        raise RowProblem("its name is not UTF-8", "rename the file or its folder") from error

@@ -39,13 +39,17 @@ class Preview:
     def __init__(self, predictor: Predictor, pictures: Pictures) -> None:
         self.predictor = predictor
         self.pictures = pictures
-        self._lock = threading.Lock()
+        self._lock, self._waiting = threading.Lock(), threading.Lock()
+        self._newest: Picture | None = None
         self._encoded = lru_cache(maxsize=_KEPT)(self._encode)
 
     def prepare(self, picture: Picture) -> None:
-        """Encode the image before the first box is drawn on it."""
-        with self._lock:
-            self._encoded(picture)
+        """Encode the image before the first box is drawn on it; of those asked for meanwhile, the newest alone."""
+        self._newest = picture
+        if self._waiting.acquire(blocking=False):  # else the call that waits takes this picture
+            with self._lock:
+                self._waiting.release()
+                self._encoded(self._newest)
 
     @torch.inference_mode()
     def mask(self, picture: Picture, big_box: Sequence[float]) -> PreviewMask | None:

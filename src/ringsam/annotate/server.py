@@ -61,16 +61,16 @@ class BoxBody(_Body):
 
 
 def create_app(
-    boxes: BoxFile, pictures: Pictures, preview: Preview, *, token: str | None = None
+    boxes: BoxFile, pictures: Pictures, preview: Preview, *, token: str, local: bool
 ) -> FastAPI:
-    """The page and its API; with a `token`, only for those who know it."""
+    """The page and its API, for those who know the token; a `local` one answers to this machine's own names only."""
 
     def unusable(_: Request, error: Exception) -> JSONResponse:
         """Names an image as the page does, not where it lies on this machine."""
         return _refusal(422, str(error).replace(f"{pictures.folder}{os.sep}", ""))
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Guard, token=token)
+    app.add_middleware(Guard, token=token, local=local)
     app.add_exception_handler(InputError, unusable)
     app.add_exception_handler(Conflict, lambda _, error: _refusal(409, str(error)))
     app.add_exception_handler(RequestValidationError, lambda _, error: _refusal(422, str(error)))
@@ -128,8 +128,9 @@ def serve(images: Path, out: Path, *, weights: str, host: str, port: int) -> str
         print(f"left out: {left_out}")
     with _listen(host, port) as listener:
         predictor = load(weights).to("cuda" if torch.cuda.is_available() else "cpu")
-        token = None if host in _LOOPBACK else secrets.token_urlsafe(24)
-        app = create_app(boxes, pictures, Preview(predictor, pictures), token=token)
+        token = secrets.token_urlsafe(24)  # on a shared machine, others reach the loopback too
+        preview, local = Preview(predictor, pictures), host in _LOOPBACK
+        app = create_app(boxes, pictures, preview, token=token, local=local)
         print(
             f"Draw two boxes per object at  {_address(listener, token)}  (Ctrl-C ends)", flush=True
         )
@@ -168,8 +169,8 @@ def _listen(host: str, port: int) -> socket.socket:
         raise InputError(f"--host {host} --port {port}: {error.strerror}; {mend}") from error
 
 
-def _address(listener: socket.socket, token: str | None) -> str:
+def _address(listener: socket.socket, token: str) -> str:
     host, port = listener.getsockname()[:2]
     name = socket.gethostname() if host in ("0.0.0.0", "::") else host
     name = f"[{name}]" if ":" in name else name
-    return f"http://{name}:{port}/" + (f"?token={token}" if token else "")
+    return f"http://{name}:{port}/?token={token}"

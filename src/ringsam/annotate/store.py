@@ -4,9 +4,12 @@ import hashlib
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from ringsam.annotate.content import (
     Content,
@@ -65,6 +68,7 @@ class BoxFile:
         if not self.path.parent.is_dir():
             raise InputError(f"{path}: its folder does not exist; make it, or give another --out")
         self._lock = threading.RLock()
+        self._between_servers = FileLock(self.path.with_name(f".{self.path.name}.lock"))
         self._content = new_content()
         self._stamp: tuple[int, ...] | None = None
         self._removed: dict[int, Row] = {}  # by id: an undo brings them back with all their fields
@@ -86,7 +90,7 @@ class BoxFile:
 
     def add_class(self, name: str) -> list[Row]:
         """All classes, one of them `name`."""
-        with self._lock:
+        with self._alone():
             self._write(with_class(self.content(), name))
             return self.classes()
 
@@ -115,7 +119,7 @@ class BoxFile:
 
         The result has them in the order given, with their ids.
         """
-        with self._lock:
+        with self._alone():
             now = self.image(picture)
             if revision != now.revision:
                 raise Conflict("this image was changed elsewhere since you opened it")
@@ -147,14 +151,20 @@ class BoxFile:
         objects = [_judged(row, size) for row in rows]
         return DrawnImage(picture.name, width, height, image is not None, revision, objects)
 
-    def _write(self, content: Content) -> None:
-        """The content counts once it is on disk."""
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """From reading the file to writing it, neither a thread nor another server changes it."""
         try:
-            write_json(self.path, content)
+            with self._lock, self._between_servers:
+                yield
         except OSError as error:
             raise InputError(
                 f"{self.path.name}: cannot be written: {error.strerror or error}; make room, or see to its rights"
             ) from error
+
+    def _write(self, content: Content) -> None:
+        """The content counts once it is on disk."""
+        write_json(self.path, content)
         self._content, self._stamp = content, self._stamp_now()
 
     def _stamp_now(self) -> tuple[int, ...] | None:

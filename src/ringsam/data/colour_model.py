@@ -11,17 +11,14 @@ Masks = npt.NDArray[np.bool_]
 _MARGIN = 0.3  # of the big box's side, on each side: the background that the model learns from
 _MAX_SIDE_PX = 128  # crops are brought down to this: as fine as SAM's decoder draws an object
 _NUM_ROUNDS = 5
+_MEDIAN_PX = 5  # of the crop
 
 
 def colour_masks(
     pixels: Pixels, big_box: npt.NDArray[np.float32], small_box: npt.NDArray[np.float32]
 ) -> Masks:
-    """Two readings of one object, (2, height, width): before colours decide, the whole ring is object, or only the part of it
-    in the ellipse half way between the boxes. Where the readings differ, colours do not tell.
-    """
-    readings = [
-        colour_mask(pixels, big_box, small_box, ellipse=ellipse) for ellipse in (False, True)
-    ]
+    """Two readings of one object, (2, height, width): as it is, and smoothed. Where they differ, colours do not tell."""
+    readings = [colour_mask(pixels, big_box, small_box, smooth=smooth) for smooth in (False, True)]
     return np.stack(readings)
 
 
@@ -30,13 +27,14 @@ def colour_mask(
     big_box: npt.NDArray[np.float32],
     small_box: npt.NDArray[np.float32],
     *,
-    ellipse: bool = False,
+    smooth: bool = False,
 ) -> Mask:
     """The object's mask (height, width): the small box is object, outside the big box is not, colours decide the ring.
 
-    With `ellipse` the ring begins as object inside the ellipse half way between the boxes only. Where
-    a colour model cannot be fitted (a crop of a few pixels) it is the small box. The same image and
-    boxes always give the same mask.
+    The whole ring begins as object. With `smooth`, for images of much grain, a median takes the grain
+    away first, and only the ellipse half way between the boxes begins as object. Where a colour model
+    cannot be fitted (a crop of a few pixels) the mask is the small box. The same image and boxes
+    always give the same mask.
     """
     height, width = pixels.shape[:2]
     left, top, right, bottom = _window(big_box, height=height, width=width)
@@ -50,7 +48,8 @@ def colour_mask(
     seeds = np.full(crop.shape[:2], cv2.GC_BGD, dtype=np.uint8)
     big, small = (big_box - corner) * scale, (small_box - corner) * scale
     seeds[_rows_columns(big, seeds.shape)] = cv2.GC_PR_FGD
-    if ellipse:
+    if smooth:
+        crop = np.asarray(cv2.medianBlur(crop, _MEDIAN_PX), dtype=np.uint8)
         beyond = ~_ellipse((big + small) / 2, seeds.shape)
         seeds[(seeds == cv2.GC_PR_FGD) & beyond] = cv2.GC_PR_BGD
     seeds[_rows_columns(small, seeds.shape)] = cv2.GC_FGD

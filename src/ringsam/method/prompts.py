@@ -6,6 +6,7 @@ from ringsam.batch import Batch
 from ringsam.config import TrainingPrompts
 from ringsam.draws import Draws
 from ringsam.geometry import box_centers, sample_box_points, sample_ring_points
+from ringsam.method.ranks import from_first_rank
 from ringsam.sam.model import Prompts
 
 
@@ -38,9 +39,12 @@ def core_prompts(batch: Batch, num_points: int, draws: Draws) -> Prompts:
 
 
 def mixed_prompts(batch: Batch, num_points: int, draws: Draws) -> Prompts:
-    """The big box alone in half of the batches, box and core in the others, so that the model learns to answer both."""
-    coin = draws.uniform(batch.object_ids[:1], 1, "mixed")
-    with_core = bool((coin < 0.5).any())
+    """The big box alone in half of the batches, box and core in the others, so that the model learns to answer both.
+
+    The first object of the whole batch, on whichever rank, decides.
+    """
+    first = batch.object_ids[:1] if batch.num_objects else batch.object_ids.new_zeros(1)
+    with_core = bool(draws.uniform(from_first_rank(first.clone()), 1, "mixed") < 0.5)
     return (core_prompts if with_core else box_prompts)(batch, num_points, draws)
 
 

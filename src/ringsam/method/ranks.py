@@ -38,6 +38,13 @@ def sum_over_ranks(tensor: Tensor) -> Tensor:
     return summed
 
 
+def from_first_rank(tensor: Tensor) -> Tensor:
+    """The first rank's value, on every rank; shapes must agree."""
+    if num_ranks() > 1:
+        dist.broadcast(tensor, src=0)
+    return tensor
+
+
 def share_of(count: Tensor) -> Tensor:
     """This rank's part of a count, times the number of ranks: what makes a mean over ranks the mean over all rows."""
     return count * num_ranks() / sum_over_ranks(count.clone()).clamp(min=1)

@@ -25,6 +25,7 @@ from ringsam.training.build import (
 from ringsam.training.checkpoint import newest_checkpoint
 from ringsam.training.data_lock import lock_data, locked_path, refuse_changed_data
 from ringsam.training.module import AdaptationModule, TwoBoxLoader
+from ringsam.training.optim import encoder_rate
 from ringsam.training.selection import Selection
 
 
@@ -119,7 +120,7 @@ def _announcement(learn: TwoBoxData, held_out: TwoBoxData, config: Config, sam: 
     return (
         f"{len(learn.images)} images{aside}, {learn.num_objects} objects "
         f"({learn.num_skipped} images without objects skipped); SAM {config.weights} at "
-        f"{sam.input_size} px; prompts {config.method.prompts}; {config.epochs} epochs"
+        f"{sam.input_size} px; prompts {config.method.prompts}; {config.epochs} epochs at rate {encoder_rate(sam, config.optim):.2g}"
     )
 
 

@@ -20,7 +20,7 @@ class Selection(L.Callback):
     """Judges the student before the first epoch and after each; keeps the best, rolls back a collapse, stops in time.
 
     A collapse goes back to the best weights with fresh optimiser state and half the rate. Every rank
-    judges the same images, so all decide alike.
+    judges the same images and goes by the first rank's verdict, so all decide alike.
     """
 
     def __init__(self, held_out: DataLoader[Sample], adaptation: Adaptation, *, seed: int) -> None:
@@ -74,7 +74,8 @@ class Selection(L.Callback):
                 found.append(
                     judge(self.adaptation.sam, batch.to(pl_module.device), self.draws).cpu()
                 )
-        return float(torch.cat(found).mean())
+        quality = float(torch.cat(found).mean())
+        return float(trainer.strategy.broadcast(quality))
 
     def _keep(self, quality: float, *, epoch: int) -> None:
         self.quality, self.epoch = quality, epoch
@@ -85,6 +86,8 @@ class Selection(L.Callback):
         self.adaptation.restart_from(self.weights)
         for optimizer in trainer.optimizers:
             optimizer.state.clear()
+            for group in optimizer.param_groups:
+                group["lr"] /= 2  # the next step's, which the schedule has already set
         for running in trainer.lr_scheduler_configs:
             running.scheduler.base_lrs = [rate / 2 for rate in running.scheduler.base_lrs]
 

@@ -9,6 +9,7 @@ from written_labels import (
     PAIRS,
     TOOLS,
     coco_fields,
+    coco_pairs,
     coco_rows,
     csv_two_boxes,
     label_studio,
@@ -149,6 +150,40 @@ def test_a_box_without_partner_among_pairs_is_an_error_unless_each_box_is_an_obj
     with pytest.raises(InputError, match=r"line 4: finds no partner.*--single_boxes"):
         import_labels(source, tmp_path)
     assert "3 small boxes are proposed" in import_labels(source, tmp_path, single_boxes=True)
+
+
+@pytest.mark.parametrize("shift", range(4))
+@pytest.mark.parametrize("end", [4, 5])
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_coco_box_that_is_also_written_as_a_rectangle_stays_a_box(tmp_path, shift, end, way):
+    source = coco_pairs(write_images(tmp_path))
+    content = json.loads(source.read_text())
+    for row in content["annotations"]:
+        x, y, width, height = row["bbox"]
+        right, bottom = x + width, y + height
+        corners = [(x, y), (right, y), (right, bottom), (x, bottom)][::way] * 3
+        row["segmentation"] = [
+            [value for corner in corners[shift : shift + end] for value in corner]
+        ]
+        row["bbox"][2] += 1e-3
+    put(source, json.dumps(content))
+    assert "derived" not in import_labels(source, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("polygon", "bbox"),
+    [
+        ([10, 5, 50, 5, 50, 35, 10, 35], [10, 5, 40, 29]),
+        ([10, 5, 50, 5, 50, 35, 10, 35], None),
+        ([10, 5, 50, 5, 50, 35, 12, 35], [10, 5, 40, 30]),
+        ([10, 5, 50, 5, 50, 35, 10, 35, 10, 20], [10, 5, 40, 30]),
+    ],
+)
+def test_a_coco_polygon_that_is_not_its_bbox_is_a_mask(tmp_path, polygon, bbox):
+    row = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [polygon], "bbox": bbox}
+    content = coco_rows() | {"annotations": [row]}
+    source = put(write_images(tmp_path) / "coco.json", json.dumps(content))
+    assert "both boxes from their masks" in import_labels(source, tmp_path)
 
 
 def polygon_sources(root):

@@ -124,8 +124,8 @@ def test_a_malformed_object_is_told(tmp_path, kind):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("0 0.5 0.5 0.2", "line 1: has 3 numbers behind the class"),
-        ("0 0.5 0.5 0.2 0.2 0.9", "line 1: has 5 numbers behind the class"),
+        ("0 0.5 0.5 0.2", "line 2: has 3 numbers behind the class"),
+        ("0 0.5 0.5 0.2 0.2 0.9", "line 2: has 5 numbers behind the class"),
         ("7 0.5 0.5 0.2 0.2", "class 7 has no name; add it to the 2 names"),
         ("0 0.5 0.5 -0.2 0.2", "is inverted"),
         ("0 0.5 0.5 abc 0.2", "a coordinate is abc, not a number"),
@@ -133,8 +133,20 @@ def test_a_malformed_object_is_told(tmp_path, kind):
 )
 def test_a_bad_yolo_line_is_told(tmp_path, line, reason):
     source = yolo(write_images(tmp_path))
-    put(tmp_path / "labels" / "a.txt", line + "\n")
+    put(tmp_path / "labels" / "a.txt", f"0 0.5 0.5 0.2 0.2\n{line}\n")
     assert reason in refused(tmp_path, source)
+
+
+@pytest.mark.parametrize("text", ["3 4 things", "3 4 5 6 7 things", "1. 2 3 4 5", "3 4\n5 6 7\n"])
+def test_text_that_begins_with_a_number_is_not_taken_for_yolo(tmp_path, text):
+    source = put(write_images(tmp_path) / "readme.txt", text)
+    assert "holds no labels of a known format" in refused(tmp_path, source)
+
+
+def test_a_yolo_file_without_image_is_told_by_the_path_looked_for(tmp_path):
+    source = yolo(write_images(tmp_path))
+    (tmp_path / "images" / "a.png").unlink()
+    assert f"no image {(tmp_path / 'images' / 'a').as_posix()}.* in" in refused(tmp_path, source)
 
 
 @pytest.mark.parametrize("names", ["names: 7", "names: [1, 2]", "names: [", "nc: 2", "- 1"])

@@ -41,6 +41,7 @@ async function start() {
 /** Show another image, once what was drawn on this one is saved. */
 async function go(next) {
   if (!images[next] || going) return;
+  if (sheet?.unfinished()) return hint("Draw its small box, or Esc drops it.");
   going = true;
   try {
     await sheet?.save();
@@ -219,7 +220,7 @@ function listen() {
     if (name) addClass(name);
   };
   addEventListener("beforeunload", (event) => {
-    if (sheet && (sheet.saving || sheet.sent === null)) event.preventDefault();
+    if (sheet && (sheet.saving || sheet.sent === null || sheet.unfinished())) event.preventDefault();
   });
 }
 

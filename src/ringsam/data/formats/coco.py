@@ -1,6 +1,7 @@
 """COCO JSON: two boxes as fields big_box and small_box, or one bbox or segmentation an annotation."""
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 from ringsam.data.annotations import read_annotations
@@ -20,6 +21,7 @@ from ringsam.data.formats.regions import (
 )
 
 _ROLES: tuple[Role, Role] = ("big", "small")
+_SAME_PX = 0.01  # of the same side, written once as bbox and once in a polygon
 
 
 def recognises(document: Document) -> bool:
@@ -73,12 +75,15 @@ def _regions(fields: Row, where: str, categories: Mapping[int, str]) -> list[Reg
     ]
     if found:
         return found
-    if fields.get("segmentation"):
-        return [Region(where, label, segmentation=_segmentation(fields["segmentation"]))]
     bbox = fields.get("bbox")
-    if not isinstance(bbox, list) or len(bbox) != 4:
+    sides = bbox if isinstance(bbox, list) and len(bbox) == 4 else None
+    if fields.get("segmentation"):
+        segmentation = _segmentation(fields["segmentation"])
+        if sides is None or not _is_drawn_box(segmentation, sides):
+            return [Region(where, label, segmentation=segmentation)]
+    if sides is None:
         raise RowProblem("has no big_box, small_box, segmentation or bbox", "draw its boxes")
-    return [Region(where, label, box=side_box(*bbox))]
+    return [Region(where, label, box=side_box(*sides))]
 
 
 def _segmentation(value: object) -> object:
@@ -88,3 +93,18 @@ def _segmentation(value: object) -> object:
     if not all(isinstance(polygon, list) for polygon in value):
         raise RowProblem("segmentation is no list of polygons", "write [[x, y, x, y, ...]]")
     return [[number(part, "segmentation") for part in polygon] for polygon in value]
+
+
+def _is_drawn_box(segmentation: object, bbox: Sequence[object]) -> bool:
+    """Whether it is the bbox written as one rectangle, as some tools do; raises RowProblem."""
+    if not isinstance(segmentation, list) or [len(each) for each in segmentation] not in (
+        [8],
+        [10],
+    ):
+        return False
+    x, y = segmentation[0][::2], segmentation[0][1::2]
+    left, top, right, bottom = min(x), min(y), max(x), max(y)
+    if {*zip(x, y, strict=True)} != {*product((left, right), (top, bottom))}:
+        return False
+    sides = zip((left, top, right - left, bottom - top), bbox, strict=True)
+    return all(abs(side - number(stated, "bbox")) < _SAME_PX for side, stated in sides)

@@ -13,7 +13,8 @@ from ringsam.data.formats.documents import Document, open_document
 from ringsam.data.formats.regions import LabelledImage, Labels, Region, corner_box, number
 
 NAME_FILES = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
-_LINE = re.compile(r"\s*\d+[ \t]+-?[\d.]")
+_NUMBER = r"[-+]?[\d.]+(?:[eE][-+]?\d+)?"
+_LINE = re.compile(rf"\s*\d+(?:[ \t]+{_NUMBER}){{4,}}[ \t\r]*$", re.MULTILINE)
 _FOLDERS_UP = 3  # labels/train/a.txt has its data.yaml above labels
 
 
@@ -60,7 +61,7 @@ def _image_name(path: Path) -> str:
     if "labels" in parts[:-1]:
         last = len(parts) - 2 - parts[:-1][::-1].index("labels")
         parts[last] = "images"
-    return "/".join(parts) + ".*"
+    return f"{Path(*parts).as_posix()}.*"
 
 
 def _class_names(path: Path) -> Mapping[int, str]:
