@@ -95,7 +95,7 @@ def _judge_sum(runs: list[int], size: tuple[int, int]) -> None:
 def _judge_polygon(polygon: object, size: tuple[int, int]) -> None:
     if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
         raise RowProblem("segmentation holds a polygon without three (x, y) corners", _MEND)
-    if not all(type(v) in (int, float) and math.isfinite(v) for v in polygon):
+    if not all(type(v) in (int, float) and -math.inf < v < math.inf for v in polygon):
         raise RowProblem("segmentation holds a polygon with something that is no number", _MEND)
     for limit, values in ((size[1], polygon[0::2]), (size[0], polygon[1::2])):
         if min(values) < -limit or max(values) > 2 * limit:
