@@ -25,13 +25,15 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import tyro
+from lightning import Trainer
 from torch.utils.data import Dataset
 
 import ringsam
+from benchmarks.tables import RESULTS, data_sets, write_table
 from benchmarks.wesam import WesamAdaptation
+from benchmarks.zero_shot import grabcut
 from ringsam.batch import Sample
 from ringsam.config import (
     Config,
@@ -41,17 +43,16 @@ from ringsam.config import (
     setting_names,
     write_config,
 )
-from ringsam.data.colour_model import colour_mask
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import decode_masks, read_pixels
 from ringsam.evaluation.evaluate import evaluate
 from ringsam.metrics import iou
-from ringsam.runs import RunFolder, write_atomically, write_folder, write_json
+from ringsam.runs import RunFolder, write_folder, write_json
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.build import build_loader, build_module, build_trainer, quietly
+from ringsam.training.module import AdaptationModule, TwoBoxLoader
 from ringsam.training.run import resume
 
-RESULTS = Path(__file__).parent / "results"
 COMPARISONS = ("grabcut", "wesam", "masks")
 PROTOCOLS: tuple[PromptPolicy, ...] = ("box", "box+core")
 
@@ -93,12 +94,10 @@ class Row:
 
 def main(arguments: Arguments) -> None:
     """Run what is missing; write the table as CSV and Markdown after each run."""
-    folders = sorted(p for p in arguments.root.iterdir() if (p / "train").is_dir())
     wanted = [
         (data, recipe, seed)
         for seed in arguments.seeds
-        for data in folders
-        if arguments.data is None or data.name in arguments.data
+        for data in data_sets(arguments.root, "train", arguments.data)
         for recipe in arguments.recipes
         if recipe not in arguments.once or seed == arguments.seeds[0]
     ]
@@ -200,10 +199,6 @@ def train_comparison(folder: RunFolder, data: Path, recipe: str, config: Config)
     labels = "annotations.json" if recipe == "masks" else "two_boxes.json"
     boxes = read_two_boxes(data / "train" / labels).with_objects()
     sam = load_sam(config.weights, input_size=config.data.input_size)
-    trainer = build_trainer(folder, config)
-    folder.create()
-    write_folder(folder.original, partial(save_folder, sam))
-    write_config(config, folder.config)
     module = build_module(sam, config)
     without_colours = replace(config, method=replace(config.method, colour_vote=0.0))
     learn, _ = boxes.hold_out(config.data.held_out, config.seed)  # as many images as `best` has
@@ -212,9 +207,24 @@ def train_comparison(folder: RunFolder, data: Path, recipe: str, config: Config)
         loader.dataset = TrueMasks(loader.dataset)
     else:
         module.adaptation = WesamAdaptation(sam, config.method, seed=config.seed)
+    fit_in_folder(folder, config, build_trainer(folder, config), module, loader)
+
+
+def fit_in_folder(
+    folder: RunFolder,
+    config: Config,
+    trainer: Trainer,
+    module: AdaptationModule,
+    loader: TwoBoxLoader,
+) -> None:
+    """Train, and leave a run folder that can be evaluated: settings, original and adapted weights."""
+    save = partial(save_folder, module.adaptation.sam)
+    folder.create()
+    write_folder(folder.original, save)
+    write_config(config, folder.config)
     with quietly():
         trainer.fit(module, loader, weights_only=True)
-    write_folder(folder.adapted, partial(save_folder, sam))
+    write_folder(folder.adapted, save)
 
 
 class TrueMasks(Dataset[Sample]):
@@ -233,14 +243,12 @@ class TrueMasks(Dataset[Sample]):
 
 
 def grabcut_miou(data: Path) -> float:
-    """The colour model's own masks of the test objects, from both boxes: what a person would use without us."""
+    """mIoU of the colour model's own masks of the test objects."""
     scores = []
     for record in read_two_boxes(data / "test" / "annotations.json").with_objects().images:
-        pairs = zip(record.big_boxes, record.small_boxes, strict=True)
         pixels, truth = read_pixels(record), decode_masks(record)
         assert truth is not None
-        found = np.stack([colour_mask(pixels, *pair) for pair in pairs])
-        scores.append(iou(torch.from_numpy(found), truth))
+        scores.append(iou(grabcut(record, pixels), truth))
     return float(torch.cat(scores).mean())
 
 
@@ -254,12 +262,11 @@ def read_miou(path: Path, weights: Path, data: Path, prompts: PromptPolicy) -> f
 
 def write_tables(rows: Sequence[Row], arguments: Arguments) -> None:
     """Every run as a CSV row; means over seeds in Markdown."""
-    arguments.table.parent.mkdir(parents=True, exist_ok=True)
+    write_table(markdown(rows, arguments), arguments.table)
     with arguments.table.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(Row.__dataclass_fields__)
         writer.writerows(row.__dict__.values() for row in rows)
-    write_atomically(arguments.table, "\n".join(markdown(rows, arguments)) + "\n")
 
 
 def markdown(rows: Sequence[Row], arguments: Arguments) -> Iterator[str]:

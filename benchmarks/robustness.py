@@ -16,13 +16,14 @@ import numpy.typing as npt
 import torch
 import tyro
 
+from benchmarks.tables import RESULTS, data_sets, publish
 from pretrain.batches import tight_box
 from pretrain.drawn import draw
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import ImageRecord, decode_masks, read_pixels
 from ringsam.evaluation.evaluate import load_models, scorable
 from ringsam.metrics import iou
-from ringsam.runs import RunFolder, write_atomically
+from ringsam.runs import RunFolder
 
 MOVES = {
     "as labelled": (0.0, 0.0),
@@ -45,7 +46,7 @@ class Arguments:
     runs: Path
     recipe: str = "best"
     seed: int = 0
-    table: Path = Path(__file__).parent / "results" / "robustness.md"
+    table: Path = RESULTS / "robustness.md"
 
 
 def moved(record: ImageRecord, outwards: float, jitter: float) -> npt.NDArray[np.float32]:
@@ -101,7 +102,7 @@ def lines(arguments: Arguments) -> Iterator[str]:
     """Two tables, row by row."""
     runs = {
         data: arguments.runs / f"{data.name}-{arguments.recipe}-{arguments.seed}"
-        for data in sorted(p for p in arguments.root.iterdir() if (p / "test").is_dir())
+        for data in data_sets(arguments.root, "test")
     }
     runs = {data: run for data, run in runs.items() if RunFolder(run).adapted.is_dir()}
     yield "# Other boxes, other images\n"
@@ -122,12 +123,7 @@ def lines(arguments: Arguments) -> Iterator[str]:
 
 def main(arguments: Arguments) -> None:
     """Print the tables as they grow, then write them."""
-    table = []
-    for line in lines(arguments):
-        print(line, flush=True)
-        table.append(line)
-    arguments.table.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(arguments.table, "\n".join(table) + "\n")
+    publish(lines(arguments), arguments.table)
 
 
 if __name__ == "__main__":

@@ -17,17 +17,17 @@ import lightning as L
 import tyro
 from scipy.stats import spearmanr
 
-from benchmarks.recipes import read_miou, refuse_other_settings
-from ringsam.config import Config, read_recipe, write_config
+from benchmarks.recipes import fit_in_folder, read_miou, refuse_other_settings
+from benchmarks.tables import RESULTS, data_sets, publish
+from ringsam.config import Config, read_recipe
 from ringsam.data.dataset import read_two_boxes
-from ringsam.runs import RunFolder, write_atomically, write_folder, write_json
+from ringsam.runs import RunFolder, write_folder, write_json
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.build import (
     build_loader,
     build_module,
     build_selection,
     build_trainer,
-    quietly,
 )
 from ringsam.training.selection import Selection
 
@@ -43,7 +43,7 @@ class Arguments:
     seed: int = 0
     data: list[str] | None = None
     """The data sets of ROOT to take; all of them where not given."""
-    table: Path = Path(__file__).parent / "results" / "selection.md"
+    table: Path = RESULTS / "selection.md"
 
 
 class KeepEpochs(L.Callback):
@@ -76,29 +76,22 @@ def train(folder: RunFolder, data: Path, config: Config) -> None:
     trainer = build_trainer(folder, config, judge)
     keep = KeepEpochs(folder.path, partial(save_folder, sam), judge)
     trainer.callbacks.append(keep)  # type: ignore[attr-defined]
-    folder.create()
-    write_folder(folder.original, partial(save_folder, sam))
-    write_config(config, folder.config)
-    with quietly():
-        trainer.fit(module, build_loader(learn, sam, config), weights_only=True)
-    write_folder(folder.adapted, partial(save_folder, sam))
+    fit_in_folder(folder, config, trainer, module, build_loader(learn, sam, config))
 
 
 def lines(arguments: Arguments) -> Iterator[str]:
     """A row for each epoch of each run, then what the choice cost."""
     yield "# Choosing the epoch without masks\n"
     rates = " ".join(f"{rate:g}" for rate in arguments.rates)
-    data_sets = f" --data {' '.join(arguments.data)}" if arguments.data else ""
+    chosen_sets = f" --data {' '.join(arguments.data)}" if arguments.data else ""
     yield (
         f"`python -m benchmarks.selection ROOT --runs RUNS --epochs {arguments.epochs} --rates {rates} "
-        f"--seed {arguments.seed}{data_sets}`\n"
+        f"--seed {arguments.seed}{chosen_sets}`\n"
     )
     yield "| data | rate | epoch | mask-free quality | mIoU, test masks |"
     yield "|---|---|---|---|---|"
     verdicts = []
-    for data in sorted(p for p in arguments.root.iterdir() if (p / "train").is_dir()):
-        if arguments.data is not None and data.name not in arguments.data:
-            continue
+    for data in data_sets(arguments.root, "train", arguments.data):
         for rate in arguments.rates:
             found = []
             for epoch, quality, miou in epochs_of(data, rate, arguments):
@@ -130,12 +123,7 @@ def epochs_of(data: Path, rate: float, arguments: Arguments) -> Iterator[tuple[i
 
 def main(arguments: Arguments) -> None:
     """Print the tables as they grow, then write them."""
-    table = []
-    for line in lines(arguments):
-        print(line, flush=True)
-        table.append(line)
-    arguments.table.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(arguments.table, "\n".join(table) + "\n")
+    publish(lines(arguments), arguments.table)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 python -m benchmarks.shifted shifted          # writes shifted/speckle_one and shifted/speckle_many, each train/ and test/
 
 The scenes are nano's own, seen as by ultrasound: gray, blurred, of low contrast, under speckle and bands. Boxes are made as
-people draw them: the big one 5 to 20 % beyond the object on each side, the small one about its deepest point.
+`ringsam import` makes them from masks.
 """
 
 import json
@@ -18,13 +18,11 @@ import tyro
 from PIL import Image
 from scipy import ndimage
 
-from pretrain.batches import tight_box
 from pretrain.canvas import Canvas, Pixels
 from pretrain.pile import coloured_pile
 from pretrain.surfaces import lesion
+from ringsam.data.formats.proposals import NUM_SHARES, boxes_from_mask
 from ringsam.data.masks import encode_mask
-
-Mask = npt.NDArray[np.bool_]
 
 SETS: dict[str, tuple[Callable[..., Canvas], int]] = {  # scene, objects an image at most
     "speckle_one": (lesion, 1),
@@ -51,31 +49,6 @@ def speckled(random: np.random.Generator, pixels: Pixels) -> npt.NDArray[np.uint
     return np.repeat((seen.clip(0, 1) * 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def big_box(random: np.random.Generator, mask: Mask) -> list[float]:
-    """The tight box with each side pushed out by 5 to 20 %, within the image."""
-    x1, y1, x2, y2 = tight_box(mask)
-    push = random.uniform(0.05, 0.2, 4) * (x2 - x1, y2 - y1, x2 - x1, y2 - y1)
-    height, width = mask.shape
-    return [
-        float(max(0, x1 - push[0])), float(max(0, y1 - push[1])),
-        float(min(width, x2 + push[2])), float(min(height, y2 + push[3])),
-    ]  # fmt: skip
-
-
-def small_box(random: np.random.Generator, mask: Mask) -> list[float]:
-    """About the deepest point, 40 to 70 % of the tight box, shrunk until nine tenths of it are object."""
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    y, x = (place + 0.5 for place in np.unravel_index(depth.argmax(), depth.shape))
-    x1, y1, x2, y2 = tight_box(mask)
-    half = random.uniform(0.2, 0.35, 2) * (x2 - x1, y2 - y1)
-    for share in np.linspace(1, 0.02, 50):
-        left, right = max(0.0, x - half[0] * share), min(mask.shape[1], x + half[0] * share)
-        top, bottom = max(0.0, y - half[1] * share), min(mask.shape[0], y + half[1] * share)
-        if mask[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))].mean() >= 0.9:
-            break
-    return [float(left), float(top), float(right), float(bottom)]
-
-
 def write_set(folder: Path, scene: Callable[..., Canvas], num: int, most: int, seed: int) -> None:
     """Images, annotations.json with the masks, two_boxes.json without."""
     (folder / "images").mkdir(parents=True)
@@ -94,13 +67,14 @@ def write_set(folder: Path, scene: Callable[..., Canvas], num: int, most: int, s
         Image.fromarray(speckled(random, canvas.pixels)).save(folder / "images" / name)
         images.append({"id": len(images) + 1, "file_name": name, "width": width, "height": height})
         for mask in (canvas.mask(int(n)) for n in random.permutation(whole)[:most]):
+            big, small = boxes_from_mask(mask, random.uniform(size=NUM_SHARES).tolist())
             rows.append(
                 {
                     "id": len(rows) + 1,
                     "image_id": len(images),
                     "category_id": 1,
-                    "big_box": big_box(random, mask),
-                    "small_box": small_box(random, mask),
+                    "big_box": list(big),
+                    "small_box": list(small),
                     "segmentation": encode_mask(mask),
                 }
             )

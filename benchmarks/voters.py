@@ -15,6 +15,7 @@ import torch.nn.functional as F
 import tyro
 from torch import Tensor
 
+from benchmarks.tables import RESULTS, publish
 from ringsam.batch import Batch, collate
 from ringsam.config import read_recipe
 from ringsam.data.dataset import TwoBoxDataset, read_two_boxes
@@ -22,7 +23,6 @@ from ringsam.draws import Draws
 from ringsam.method.prompts import make_prompts
 from ringsam.method.self_training import box_regions, shape_prior
 from ringsam.metrics import iou
-from ringsam.runs import write_atomically
 from ringsam.sam.model import Sam
 from ringsam.sam.preprocess import Preprocess
 from ringsam.sam.weights import load_sam
@@ -37,7 +37,7 @@ class Arguments:
     data: tyro.conf.Positional[list[Path]]
     num_images: int = 24
     input_size: int = 256
-    table: Path = Path(__file__).parent / "results" / "voters.md"
+    table: Path = RESULTS / "voters.md"
 
 
 def votes(sam: Sam, batch: Batch) -> dict[str, Tensor]:
@@ -102,12 +102,7 @@ def lines(arguments: Arguments) -> Iterator[str]:
 
 def main(arguments: Arguments) -> None:
     """Print the table as it grows, then write it."""
-    table = []
-    for line in lines(arguments):
-        print(line, flush=True)
-        table.append(line)
-    arguments.table.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(arguments.table, "\n".join(table) + "\n")
+    publish(lines(arguments), arguments.table)
 
 
 if __name__ == "__main__":

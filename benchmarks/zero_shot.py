@@ -1,6 +1,6 @@
 """How good is a SAM before any adaptation: data sets x prompts, beside what two boxes give without a model.
 
-python benchmarks/zero_shot.py ROOT [--weights nano]
+python -m benchmarks.zero_shot ROOT [--weights nano]
 
 ROOT holds one folder a data set, each with `test/annotations.json` (masks, native resolution). Tight boxes and clicks
 are cut from the masks, as a person would place them; nothing is trained or chosen here.
@@ -18,14 +18,14 @@ from scipy.ndimage import distance_transform_edt
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from benchmarks.tables import RESULTS, data_sets, publish
 from ringsam.data.colour_model import colour_mask
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.images import read_image
 from ringsam.data.records import ImageRecord, decode_masks
 from ringsam.draws import Draws
-from ringsam.geometry import Frame, sample_ring_points
+from ringsam.geometry import Frame, ellipse_radius, sample_ring_points
 from ringsam.metrics import iou
-from ringsam.runs import write_atomically
 from ringsam.sam.model import Prompts, Sam
 from ringsam.sam.preprocess import Preprocess, logits_to_image
 from ringsam.sam.weights import load_sam
@@ -37,7 +37,7 @@ class Arguments:
 
     root: tyro.conf.Positional[Path]
     weights: str = "nano"
-    table: Path = Path(__file__).parent / "results" / "zero_shot.md"
+    table: Path = RESULTS / "zero_shot.md"
 
 
 @dataclass(frozen=True)
@@ -102,18 +102,14 @@ PROMPTS: dict[str, Callable[[Case], Prompts]] = {
 
 def ellipses(case: Case) -> Tensor:
     """The ellipse half way between the ellipses of the two boxes."""
-    boxes = (case.record.big_boxes + case.record.small_boxes) / 2
-    y, x = np.mgrid[: case.record.height, : case.record.width] + 0.5
-    found = [
-        ((2 * x - x1 - x2) / (x2 - x1)) ** 2 + ((2 * y - y1 - y2) / (y2 - y1)) ** 2 <= 1
-        for x1, y1, x2, y2 in boxes
-    ]
-    return torch.from_numpy(np.stack(found))
+    boxes = torch.from_numpy(case.record.big_boxes + case.record.small_boxes) / 2
+    return ellipse_radius(boxes, height=case.record.height, width=case.record.width) <= 1
 
 
-def colour_masks(case: Case) -> Tensor:
-    pairs = zip(case.record.big_boxes, case.record.small_boxes, strict=True)
-    return torch.from_numpy(np.stack([colour_mask(case.pixels, *pair) for pair in pairs]))
+def grabcut(record: ImageRecord, pixels: np.ndarray) -> Tensor:
+    """The colour model's own masks, from both boxes: what a person would use without any model."""
+    pairs = zip(record.big_boxes, record.small_boxes, strict=True)
+    return torch.from_numpy(np.stack([colour_mask(pixels, *pair) for pair in pairs]))
 
 
 @torch.inference_mode()
@@ -137,8 +133,8 @@ def measure(data: Path, sam: Sam) -> tuple[dict[str, float], float]:
             )
             if name == "big box":
                 said.append(decoded.iou)
-        for name, baseline in (("ellipse", ellipses), ("GrabCut", colour_masks)):
-            found.setdefault(name, []).append(iou(baseline(case), masks))
+        for name, guess in (("ellipse", ellipses(case)), ("GrabCut", grabcut(record, pixels))):
+            found.setdefault(name, []).append(iou(guess, masks))
     means = {name: float(torch.cat(values).mean()) for name, values in found.items()}
     return means, float(spearmanr(torch.cat(said), torch.cat(found["big box"])).statistic)
 
@@ -165,10 +161,10 @@ def lines(arguments: Arguments) -> Iterator[str]:
     sam = load_sam(arguments.weights)
     yield "# Before any adaptation\n"
     yield "mIoU over the objects of the test images at native resolution; ellipse and GrabCut see both boxes, no model.\n"
-    yield f"`python benchmarks/zero_shot.py ROOT --weights {arguments.weights}`\n"
+    yield f"`python -m benchmarks.zero_shot ROOT --weights {arguments.weights}`\n"
     yield f"| data | {' | '.join([*PROMPTS, 'ellipse', 'GrabCut', 'Spearman, predicted to true IoU'])} |"
     yield "|---" * (len(PROMPTS) + 4) + "|"
-    for data in sorted(p for p in arguments.root.iterdir() if (p / "test").is_dir()):
+    for data in data_sets(arguments.root, "test"):
         means, rank = measure(data, sam)
         yield f"| {data.name} | {' | '.join(f'{v:.3f}' for v in means.values())} | {rank:.2f} |"
     yield f"\nA 512 x 512 image with 32 boxes: {seconds_for_32_boxes(sam):.2f} s on {torch.get_num_threads()} threads."
@@ -176,12 +172,7 @@ def lines(arguments: Arguments) -> Iterator[str]:
 
 def main(arguments: Arguments) -> None:
     """Print the table as it grows, then write it."""
-    table = []
-    for line in lines(arguments):
-        print(line, flush=True)
-        table.append(line)
-    arguments.table.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(arguments.table, "\n".join(table) + "\n")
+    publish(lines(arguments), arguments.table)
 
 
 if __name__ == "__main__":

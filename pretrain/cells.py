@@ -26,14 +26,8 @@ def glowing_nuclei(rng: np.random.Generator, size: Size) -> Canvas:
     for _ in range(count):
         radius = mean_radius * np.exp(rng.normal(0, spread))
         centre = pick_centre(rng, size, radius, last if rng.random() < clumping else None)
-        shape = blob(
-            rng,
-            size,
-            centre=centre,
-            radius_px=radius,
-            aspect=np.exp(rng.normal(0, 0.25)),
-            waviness=rng.uniform(0.02, 0.16),
-            softness_px=softness,
+        shape = _cell(
+            rng, size, centre, radius, softness, spread_of_aspect=0.25, waviness=(0.02, 0.16)
         )
         if canvas.overlap(shape) > 0.3:
             continue
@@ -74,14 +68,8 @@ def stained_cells(rng: np.random.Generator, size: Size) -> Canvas:
     for _ in range(count):
         radius = mean_radius * np.exp(rng.normal(0, 0.25))
         centre = pick_centre(rng, size, radius, last if rng.random() < clumping else None)
-        shape = blob(
-            rng,
-            size,
-            centre=centre,
-            radius_px=radius,
-            aspect=np.exp(rng.normal(0, 0.35)),
-            waviness=rng.uniform(0.02, 0.2),
-            softness_px=softness,
+        shape = _cell(
+            rng, size, centre, radius, softness, spread_of_aspect=0.35, waviness=(0.02, 0.2)
         )
         if canvas.overlap(shape) > 0.35:
             continue
@@ -107,14 +95,8 @@ def whole_cells(rng: np.random.Generator, size: Size) -> Canvas:
         centre = pick_centre(rng, size, radius, last if rng.random() < 0.3 else None)
         if index == 0:
             centre = (size[0] * rng.uniform(0.35, 0.65), size[1] * rng.uniform(0.35, 0.65))
-        shape = blob(
-            rng,
-            size,
-            centre=centre,
-            radius_px=radius,
-            aspect=np.exp(rng.normal(0, 0.12)),
-            waviness=rng.uniform(0.01, 0.15),
-            softness_px=softness,
+        shape = _cell(
+            rng, size, centre, radius, softness, spread_of_aspect=0.12, waviness=(0.01, 0.15)
         )
         if canvas.overlap(shape) > 0.35:
             continue
@@ -132,6 +114,28 @@ def whole_cells(rng: np.random.Generator, size: Size) -> Canvas:
             pale = blob(rng, size, centre=centre, radius_px=radius * 0.5, softness_px=radius * 0.7)
             canvas.add(pale, np.full(3, rng.uniform(0.05, 0.2), np.float32))
     return canvas
+
+
+def _cell(
+    rng: np.random.Generator,
+    size: Size,
+    centre: tuple[float, float],
+    radius: float,
+    softness: float,
+    *,
+    spread_of_aspect: float,
+    waviness: tuple[float, float],
+) -> Shape:
+    """A roundish outline."""
+    return blob(
+        rng,
+        size,
+        centre=centre,
+        radius_px=radius,
+        aspect=np.exp(rng.normal(0, spread_of_aspect)),
+        waviness=rng.uniform(*waviness),
+        softness_px=softness,
+    )
 
 
 def _add_nucleus(

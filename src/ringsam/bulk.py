@@ -1,10 +1,7 @@
 """Masks for a whole data set, written to files: COCO RLE for programs, PNG for people."""
 
-import contextlib
 import json
 import math
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ from ringsam.data.masks import Mask, encode_mask
 from ringsam.data.records import ImageRecord, TwoBoxData, read_pixels
 from ringsam.errors import InputError
 from ringsam.predict import Prediction, Predictor, load
+from ringsam.runs import moved_into_place
 
 Row = dict[str, object]
 
@@ -37,7 +35,9 @@ def predict_files(
     data = read_two_boxes(boxes, images_in=images)
     predictor = load(run_or_weights)
     predictor.to("cuda" if torch.cuda.is_available() else "cpu")
-    with whole_folder(out) as folder:
+    refuse_used(out)
+    with moved_into_place(out) as folder:
+        folder.mkdir()
         rows = write_masks(data, predictor, folder, prompts=prompts)
     with_objects = data.with_objects()
     return (
@@ -46,30 +46,12 @@ def predict_files(
     )
 
 
-@contextlib.contextmanager
-def whole_folder(out: Path) -> Iterator[Path]:
-    """A hidden folder beside `out` to write into; it becomes `out` at the end, and goes if anything fails.
-
-    Raises InputError where `out` holds anything or cannot be written.
-    """
-    place = out.resolve()
-    unfinished = place.with_name(f".{place.name}.unfinished")
-    try:
-        if place.exists() and (not place.is_dir() or any(place.iterdir())):
-            raise InputError(f"{out}: exists and is not an empty folder; give another --out")
-        if place.is_mount():
-            raise InputError(f"{out}: is a disk of its own; give a new folder in it as --out")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        yield unfinished
-        if place.exists():
-            place.rmdir()
-        unfinished.rename(place)
-    except OSError as error:
-        mend = "give another --out, or make room"
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}; {mend}") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+def refuse_used(out: Path) -> None:
+    """Raises InputError where `out` is more than an empty folder, or cannot be moved."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: exists and is not an empty folder; give another --out")
+    if out.is_mount():
+        raise InputError(f"{out}: is a disk of its own; give a new folder in it as --out")
 
 
 def write_masks(

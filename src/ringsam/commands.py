@@ -92,7 +92,7 @@ def annotate(
         images: The folder of the images.
         out: The JSON to make or to go on with; my_images/two_boxes.json for my_images/images.
         weights: What previews the masks: a run folder, or any weights that `ringsam train --weights` takes.
-        host: The address to serve at; any but this machine's own asks for the token in the printed link.
+        host: The address to serve at; the printed link carries the token that lets its holder in.
         port: The port to serve at; 0 takes a free one.
     """
     from ringsam.annotate import annotate as serve_page

@@ -116,3 +116,17 @@ def _cell_edges(
 
 def _clip(boxes: Boxes, limits: Boxes) -> Boxes:
     return boxes.clamp(min=limits[:, [0, 1, 0, 1]], max=limits[:, [2, 3, 2, 3]])
+
+
+def ellipse_radius(
+    boxes: Boxes, *, height: int, width: int, stride: float = 1.0
+) -> Float[Tensor, "n h w"]:
+    """Of each pixel's centre, the squared distance from the box's centre in half sides: 1 on the ellipse that fills the box.
+
+    `stride` is the pixels' side; a box side below 1 counts as 1.
+    """
+    left, top, right, bottom = boxes[:, :, None].unbind(dim=1)
+    x, y = ((torch.arange(n, device=boxes.device) + 0.5) * stride for n in (width, height))
+    across = (2 * x - left - right) / (right - left).clamp(min=1.0)
+    down = (2 * y - top - bottom) / (bottom - top).clamp(min=1.0)
+    return across.square()[:, None, :] + down.square()[:, :, None]

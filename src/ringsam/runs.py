@@ -115,13 +115,40 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(unfinished, path)
 
 
+@contextmanager
+def moved_into_place(out: Path) -> Iterator[Path]:
+    """A hidden path beside `out`, for a file or a folder: at the end it becomes `out`, and it goes if anything fails.
+
+    An empty folder at `out` makes way. Raises InputError where the disk refuses.
+    """
+    place = out.resolve()
+    unfinished = place.with_name(f".{place.name}.unfinished")
+    try:
+        _remove(unfinished)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        yield unfinished
+        if place.is_dir():
+            place.rmdir()
+        unfinished.rename(place)
+    except OSError as error:
+        mend = "give another --out, or make room"
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}; {mend}") from error
+    finally:
+        _remove(unfinished)
+
+
 def write_folder(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a folder beside `path`, then move it into place: it is there whole, or not at all."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    write(unfinished)
-    shutil.rmtree(path, ignore_errors=True)
-    unfinished.rename(path)
+    """Let `write` fill a folder that takes the place of `path`: it is there whole, or not at all."""
+    with moved_into_place(path) as unfinished:
+        write(unfinished)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.exists():
+        path.unlink()
 
 
 def write_json(path: Path, value: object) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from ringsam.cli import main
 from ringsam.config import Config
+from ringsam.errors import InputError
 from ringsam.method.adaptation import Adaptation
 from ringsam.training.doctor import examine
 
@@ -98,3 +99,9 @@ def test_a_loss_that_reaches_nothing_is_found(disc_data, sam_folder, monkeypatch
 
     monkeypatch.setattr(Adaptation, "step", cut)
     assert verdicts(disc_data, settings(sam_folder))["box_constraint"] == "bad"
+
+
+def test_hardware_that_is_not_there_is_a_user_error(disc_data, sam_folder):
+    config = replace(settings(sam_folder), hardware={"accelerator": "abacus"})
+    with pytest.raises(InputError, match="hardware settings do not fit"):
+        verdicts(disc_data, config)

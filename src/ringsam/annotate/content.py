@@ -1,7 +1,5 @@
 """What an annotation file holds, field for field, so that a change to a part keeps the rest."""
 
-import json
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +9,7 @@ from ringsam.data.annotations import read_annotations
 from ringsam.data.boxes import box_numbers
 from ringsam.data.fields import Size, fields_of, short_text, whole_number
 from ringsam.data.findings import Finding, RowProblem
+from ringsam.data.folder import composed
 from ringsam.errors import InputError
 
 Content = dict[str, Any]
@@ -39,8 +38,8 @@ def read_content(path: Path) -> Content:
     Raises InputError with every row that is not so. Boxes that are wrong otherwise pass: the page
     marks them, and there they are mended.
     """
-    findings = read_annotations(path).findings
-    content: Content = json.loads(path.read_text(encoding="utf-8-sig"))
+    read = read_annotations(path)
+    findings, content = list(read.findings), dict(read.content)
     content.setdefault("categories", new_content()["categories"])
     findings += _unusable_rows(content, path.name)
     if findings:
@@ -56,7 +55,7 @@ def image_row(content: Content, name: str) -> Row | None:
 
 
 def same_name(name: str) -> str:
-    return unicodedata.normalize("NFC", str(PurePosixPath(name)))
+    return composed(str(PurePosixPath(name)))
 
 
 def with_class(content: Content, name: str) -> Content:

@@ -19,6 +19,7 @@ class Annotations:
     annotations: list[object]
     categories: dict[int, str]
     findings: list[Finding]
+    content: dict[str, object]  # the whole file
 
 
 def find_annotations(data: Path) -> Path:
@@ -62,7 +63,11 @@ def read_annotations(source: Path) -> Annotations:
         for reason, n in slips.items()
     ]
     return Annotations(
-        content["images"], content["annotations"], _categories(content.get("categories")), findings
+        content["images"],
+        content["annotations"],
+        _categories(content.get("categories")),
+        findings,
+        content,
     )
 
 

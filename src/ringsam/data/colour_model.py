@@ -3,6 +3,9 @@
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
+
+from ringsam.geometry import ellipse_radius
 
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -50,7 +53,8 @@ def colour_mask(
     seeds[_rows_columns(big, seeds.shape)] = cv2.GC_PR_FGD
     if smooth:
         crop = np.asarray(cv2.medianBlur(crop, _MEDIAN_PX), dtype=np.uint8)
-        beyond = ~_ellipse((big + small) / 2, seeds.shape)
+        between = torch.from_numpy((big + small) / 2)[None].double()
+        beyond = ellipse_radius(between, height=size[1], width=size[0])[0].numpy() > 1
         seeds[(seeds == cv2.GC_PR_FGD) & beyond] = cv2.GC_PR_BGD
     seeds[_rows_columns(small, seeds.shape)] = cv2.GC_FGD
     found = _cut(crop, seeds)
@@ -75,16 +79,6 @@ def _rows_columns(box: npt.NDArray[np.float32], shape: tuple[int, ...]) -> tuple
     left, top = (min(round(float(v)), s - 1) for v, s in zip(box[:2], shape[::-1], strict=True))
     right, bottom = (round(float(v)) for v in box[2:])
     return slice(top, max(bottom, top + 1)), slice(left, max(right, left + 1))
-
-
-def _ellipse(box: npt.NDArray[np.floating], shape: tuple[int, ...]) -> Mask:
-    """Where the pixel centres lie in the ellipse that fills the box."""
-    y, x = np.ogrid[: shape[0], : shape[1]]
-    left, top, right, bottom = (float(v) for v in box)
-    across = (2 * x + 1 - left - right) / max(right - left, 1.0)
-    down = (2 * y + 1 - top - bottom) / max(bottom - top, 1.0)
-    inside: Mask = across**2 + down**2 <= 1
-    return inside
 
 
 def _cut(crop: Pixels, seeds: npt.NDArray[np.uint8]) -> Mask:

@@ -16,9 +16,8 @@ from ringsam.data.annotations import find_annotations
 from ringsam.data.colour_model import colour_masks
 from ringsam.data.colours import Pixels
 from ringsam.data.findings import finding_lines
-from ringsam.data.images import read_image
 from ringsam.data.masks import Rle, decode_mask, encode_mask
-from ringsam.data.records import ImageRecord, TwoBoxData, decode_masks
+from ringsam.data.records import ImageRecord, TwoBoxData, decode_masks, read_pixels
 from ringsam.data.rows import examine
 from ringsam.errors import InputError
 from ringsam.geometry import Frame
@@ -78,9 +77,8 @@ class TwoBoxDataset(Dataset[Sample]):
         self.preprocess = preprocess
         self.with_masks = with_masks
         self.with_colours = with_colours
-        self._colours: dict[
-            int, list[Rle]
-        ] = {}  # by index: fitted once, both readings of each object
+        # By index, both readings of each object: fitted once
+        self._colours: dict[int, list[Rle]] = {}
 
     def __len__(self) -> int:
         return len(self.records)
@@ -88,13 +86,7 @@ class TwoBoxDataset(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         """Raises InputError where the image is corrupt or no longer the one that was checked."""
         record = self.records[index]
-        pixels = read_image(record.path)
-        if pixels.shape[:2] != (record.height, record.width):
-            raise InputError(
-                f"{record.path}: is {pixels.shape[1]} x {pixels.shape[0]} now, "
-                f"was {record.width} x {record.height}"
-                " when the data was read; put the right image back"
-            )
+        pixels = read_pixels(record)
         image, frame = self.preprocess.image(pixels)
         masks = decode_masks(record) if self.with_masks else None
         return Sample(

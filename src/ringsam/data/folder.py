@@ -49,7 +49,7 @@ class ImageFolder:
         found = {}
         for folder, _, names in os.walk(self.root):
             for path in (Path(folder, name) for name in names):
-                found[_composed(path.relative_to(self.root).as_posix())] = path
+                found[composed(path.relative_to(self.root).as_posix())] = path
         return found
 
     @cached_property
@@ -57,10 +57,10 @@ class ImageFolder:
         return {name.lower(): name for name in self._listing}
 
     def _by_other_form(self, name: str) -> Path:
-        composed = _composed(name)
-        if composed in self._listing:
-            return self._listing[composed]
-        other_case = self._names_by_lower_case.get(composed.lower())
+        form = composed(name)
+        if form in self._listing:
+            return self._listing[form]
+        other_case = self._names_by_lower_case.get(form.lower())
         if other_case is not None:
             raise RowProblem("no such file", f"the folder has {shown(other_case)}: mind the case")
         raise RowProblem(
@@ -81,5 +81,6 @@ def refuse_unsafe(name: str) -> None:
         raise RowProblem("the file name holds a backslash", "write / between folders")
 
 
-def _composed(name: str) -> str:
+def composed(name: str) -> str:
+    """The name in the one Unicode form (NFC) in which names are compared."""
     return unicodedata.normalize("NFC", name)

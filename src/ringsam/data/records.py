@@ -91,7 +91,10 @@ def read_pixels(record: ImageRecord) -> Pixels:
     """The image's pixels; raises InputError if they are not of the size for which the boxes were judged."""
     pixels = read_image(record.path)
     if pixels.shape[:2] != (record.height, record.width):
-        raise InputError(f"{record.path}: changed while it was used; put the old file back")
+        now = f"is {pixels.shape[1]} x {pixels.shape[0]} now, was {record.width} x {record.height}"
+        raise InputError(
+            f"{record.path}: changed while it was used: {now} when the data was read; put the old file back"
+        )
     return pixels
 
 

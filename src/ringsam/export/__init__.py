@@ -1,6 +1,5 @@
 """Adapted weights for other tools, each loaded back and compared before it counts as done."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -8,7 +7,7 @@ from typing import Literal
 import torch
 
 from ringsam.errors import InputError
-from ringsam.runs import RunFolder
+from ringsam.runs import RunFolder, moved_into_place
 from ringsam.sam.model import Prompts, Sam
 from ringsam.sam.weights import load_sam, save_folder, save_meta
 
@@ -27,19 +26,11 @@ def export_weights(
     out = out or _default_place(Path(run_or_weights), to)
     if out.exists():
         raise InputError(f"{out}: exists; give another --out")
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    _remove(unfinished)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with moved_into_place(out) as unfinished:
         _WRITERS[to](sam, unfinished)
         difference = mask_difference(sam, load_sam(unfinished))
         if difference != 0:  # so that NaN is a difference
             raise RuntimeError(f"{out}: masks of the weights read back differ by {difference:.3g}")
-        unfinished.rename(out)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
-    finally:
-        _remove(unfinished)
     return f"{out}: read back and compared, the masks are the same to the last bit"
 
 
@@ -63,10 +54,3 @@ def _default_place(source: Path, to: str) -> Path:
     if not RunFolder(source).is_run():
         raise InputError(f"{source}: is not a run folder; say where to with --out")
     return source / ("export_hf" if to == "hf" else "sam_adapted.pth")
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    elif path.exists():
-        path.unlink()

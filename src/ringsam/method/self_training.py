@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ringsam.batch import Batch
 from ringsam.config import MethodConfig
-from ringsam.geometry import Cells, cells_inside, cells_touched
+from ringsam.geometry import Cells, cells_inside, cells_touched, ellipse_radius
 from ringsam.method.losses import Scalar
 from ringsam.method.ranks import share_of
 
@@ -64,12 +64,9 @@ def box_regions(batch: Batch, *, grid: int) -> BoxRegions:
 
 def shape_prior(batch: Batch, *, grid: int) -> SoftMasks:
     """How likely each mask pixel is object by its place alone: 1/2 on the ellipse half way between the boxes."""
+    between = (batch.big_boxes + batch.small_boxes) / 2
     stride = batch.images.shape[-1] / grid
-    centres = (torch.arange(grid, device=batch.images.device) + 0.5) * stride
-    boxes = (batch.big_boxes + batch.small_boxes)[:, :, None] / 2  # (n, 4, 1)
-    across = (2 * centres - boxes[:, 0] - boxes[:, 2]) / (boxes[:, 2] - boxes[:, 0])
-    down = (2 * centres - boxes[:, 1] - boxes[:, 3]) / (boxes[:, 3] - boxes[:, 1])
-    radius = across.square()[:, None, :] + down.square()[:, :, None]
+    radius = ellipse_radius(between, height=grid, width=grid, stride=stride)
     return (_STEEPNESS * (1 - radius)).sigmoid()
 
 

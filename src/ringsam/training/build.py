@@ -98,27 +98,33 @@ def build_trainer(
     hardware = config.hardware
     if hardware.devices > (os.cpu_count() or 1):
         raise InputError(f"--hardware.devices {hardware.devices}: more than this machine has cores")
+    with fitting_hardware(), quietly():
+        return L.Trainer(
+            accelerator=hardware.accelerator,
+            devices=hardware.devices,
+            num_nodes=hardware.num_nodes,
+            strategy=build_strategy(hardware),
+            precision=hardware.precision,
+            max_epochs=config.epochs,
+            accumulate_grad_batches=config.optim.accumulate,
+            gradient_clip_val=config.optim.clip,
+            logger=build_loggers(folder),
+            callbacks=callbacks,
+            plugins=[VerifiedCheckpointIO()],
+            default_root_dir=folder.path,
+            use_distributed_sampler=False,
+            enable_progress_bar=on_terminal,
+            enable_model_summary=False,
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+        )
+
+
+@contextlib.contextmanager
+def fitting_hardware() -> Iterator[None]:
+    """Turns Lightning's refusal of hardware settings into an InputError."""
     try:
-        with quietly():
-            return L.Trainer(
-                accelerator=hardware.accelerator,
-                devices=hardware.devices,
-                num_nodes=hardware.num_nodes,
-                strategy=build_strategy(hardware),
-                precision=hardware.precision,
-                max_epochs=config.epochs,
-                accumulate_grad_batches=config.optim.accumulate,
-                gradient_clip_val=config.optim.clip,
-                logger=build_loggers(folder),
-                callbacks=callbacks,
-                plugins=[VerifiedCheckpointIO()],
-                default_root_dir=folder.path,
-                use_distributed_sampler=False,
-                enable_progress_bar=on_terminal,
-                enable_model_summary=False,
-                log_every_n_steps=1,
-                num_sanity_val_steps=0,
-            )
+        yield
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"hardware settings do not fit this machine: {reason}") from error

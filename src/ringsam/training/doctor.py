@@ -23,7 +23,7 @@ from ringsam.data.dataset import read_two_boxes
 from ringsam.draws import Draws
 from ringsam.method.adaptation import Adaptation, StepOutput
 from ringsam.sam.weights import load_sam
-from ringsam.training.build import build_loader, build_module
+from ringsam.training.build import build_loader, build_module, fitting_hardware
 from ringsam.training.optim import parameter_groups
 
 if sys.platform != "win32":
@@ -59,15 +59,15 @@ def examine(data: Path, config: Config) -> Iterator[Finding]:
     yield Finding("weights", "ok", text)
 
     learn, _ = read_two_boxes(data).with_objects().hold_out(config.data.held_out, config.seed)
-    fabric = Fabric(
-        accelerator=config.hardware.accelerator, devices=1, precision=config.hardware.precision
-    )
+    hardware = config.hardware
+    with fitting_hardware():
+        fabric = Fabric(accelerator=hardware.accelerator, devices=1, precision=hardware.precision)
     adaptation = build_module(sam, config).adaptation.to(fabric.device)
     samples = build_loader(learn, sam, config).dataset
     num_images = min(config.optim.batch_size, len(learn.images))
     batch = collate([samples[index] for index in range(num_images)]).to(fabric.device)
     yield normalisation(batch)
-    per_step = config.optim.batch_size * config.hardware.devices * config.hardware.num_nodes
+    per_step = config.optim.batch_size * hardware.devices * hardware.num_nodes
     with fabric.autocast():
         yield from dry_step(
             adaptation, batch, config, num_steps=math.ceil(len(learn.images) / per_step)

@@ -160,7 +160,5 @@ def load_trained_parts(adaptation: Adaptation, checkpoint: dict[str, Any]) -> No
         raise InputError(
             f"the checkpoint trains other encoder weights than config.yaml says; {mend}"
         )
-    with torch.no_grad():
-        for name, parameter in encoder.items():
-            parameter.copy_(saved[name])
+    adaptation.restart_from(saved)
     adaptation.student.head.load_state_dict(checkpoint["proj"])

@@ -1,13 +1,12 @@
 """Images by what a label file calls them: a name, a path of another machine, or a web address."""
 
 import re
-import unicodedata
 from collections import defaultdict
 from pathlib import Path
 
 from ringsam.data.fields import Size, short_text
 from ringsam.data.findings import RowProblem
-from ringsam.data.folder import ImageFolder
+from ringsam.data.folder import ImageFolder, composed
 from ringsam.data.formats.regions import LabelledImage
 from ringsam.data.images import image_size
 from ringsam.errors import InputError
@@ -72,5 +71,4 @@ class ImageFinder:
 
 
 def _parts(name: str) -> _Parts:
-    composed = unicodedata.normalize("NFC", name)
-    return tuple(part for part in re.split(r"[/\\]", composed) if part not in ("", ".", ".."))
+    return tuple(part for part in re.split(r"[/\\]", composed(name)) if part not in ("", ".", ".."))

@@ -1,0 +1,28 @@
+"""What the benchmarks share: the data sets of a folder, and a table that is printed as it grows and then kept."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ringsam.runs import write_atomically
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def data_sets(root: Path, part: str, names: Sequence[str] | None = None) -> list[Path]:
+    """The folders of `root` that hold that part, in order; those of `names` only, where given."""
+    found = sorted(path for path in root.iterdir() if (path / part).is_dir())
+    return [path for path in found if names is None or path.name in names]
+
+
+def publish(lines: Iterable[str], table: Path) -> None:
+    """Print each line as it comes, then write them all."""
+    kept = []
+    for line in lines:
+        print(line, flush=True)
+        kept.append(line)
+    write_table(kept, table)
+
+
+def write_table(lines: Iterable[str], table: Path) -> None:
+    table.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(table, "\n".join(lines) + "\n")
