@@ -42,8 +42,8 @@ class WesamAdaptation(Adaptation):
             return View(embedding, self.sam.decode(embedding, batch.image_index, prompts))
 
         with torch.no_grad():
-            trunk = self.sam.encode_trunk(batch.images)
-            original = decode(self.reference(trunk))
+            trunk, reference = self.frozen(batch)
+            original = decode(reference)
         student = self.student(trunk)
         weak = decode(student.embedding)
         strong = decode(self.student(self.sam.encode_trunk(strong_view(batch, draws))).embedding)

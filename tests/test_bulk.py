@@ -1,6 +1,8 @@
 """Masks of a whole data set in files."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -46,12 +48,13 @@ def test_images_are_taken_from_the_folder_given(disc_data, sam_folder, tmp_path)
     assert "18 masks" in said
 
 
-def predict(disc_data, sam_folder, out):
-    return predict_files(sam_folder, disc_data / "images", disc_data / "two_boxes.json", out)
+def predict(disc_data, sam_folder, out, **settings):
+    boxes = disc_data / "two_boxes.json"
+    return predict_files(sam_folder, disc_data / "images", boxes, out, **settings)
 
 
 @pytest.mark.parametrize("error", [InputError("5.png: is cut"), OSError(28, "No space left")])
-def test_a_failure_leaves_nothing_behind(disc_data, sam_folder, tmp_path, monkeypatch, error):
+def test_a_failure_loses_no_finished_shard(disc_data, sam_folder, tmp_path, monkeypatch, error):
     def fail_at_the_fifth(path):
         if path.name == "4.png":
             raise error
@@ -60,9 +63,82 @@ def test_a_failure_leaves_nothing_behind(disc_data, sam_folder, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(records, "read_image", fail_at_the_fifth)
         with pytest.raises(InputError, match=r"is cut|masks: cannot be written: No space left"):
-            predict(disc_data, sam_folder, tmp_path / "masks")
-    assert list(tmp_path.iterdir()) == []
-    assert "18 masks" in predict(disc_data, sam_folder, tmp_path / "masks")
+            predict(disc_data, sam_folder, tmp_path / "masks", shard_size=2)
+    assert not (tmp_path / "masks").exists()
+
+    asked = []
+    monkeypatch.setattr(
+        records, "read_image", lambda path: asked.append(path.name) or read_image(path)
+    )
+    assert "18 masks" in predict(disc_data, sam_folder, tmp_path / "masks", shard_size=2)
+    assert asked == ["4.png", "5.png"]
+    assert [path.name for path in tmp_path.iterdir()] == ["masks"]
+    predict(disc_data, sam_folder, tmp_path / "whole")
+    assert_same_files(tmp_path / "masks", tmp_path / "whole")
+
+
+def assert_same_files(found, expected) -> None:
+    names = sorted(path.relative_to(expected) for path in expected.rglob("*"))
+    assert sorted(path.relative_to(found) for path in found.rglob("*")) == names
+    for name in names:
+        if (expected / name).is_file():
+            assert (found / name).read_bytes() == (expected / name).read_bytes()
+
+
+def test_other_boxes_or_prompts_do_not_go_on_from_what_was_done(
+    disc_data, sam_folder, tmp_path, monkeypatch
+):
+    def fail_at_the_fifth(path):
+        if path.name == "4.png":
+            raise InputError("4.png: is cut")
+        return read_image(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "read_image", fail_at_the_fifth)
+        with pytest.raises(InputError):
+            predict(disc_data, sam_folder, tmp_path / "masks", shard_size=2)
+    asked = []
+    monkeypatch.setattr(
+        records, "read_image", lambda path: asked.append(path.name) or read_image(path)
+    )
+    predict(disc_data, sam_folder, tmp_path / "masks", shard_size=2, prompts="box+core")
+    assert len(asked) == 6
+    assert [path.name for path in tmp_path.iterdir()] == ["masks"]
+
+
+def test_ranks_share_the_shards_and_the_last_puts_them_together(
+    disc_data, sam_folder, tmp_path, monkeypatch
+):
+    predict(disc_data, sam_folder, tmp_path / "whole")
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    for rank, expected in ((2, "rank 2 of 3"), (0, "rank 0 of 3"), (1, "18 masks on 6 images")):
+        monkeypatch.setenv("RANK", str(rank))
+        said = predict(disc_data, sam_folder, tmp_path / "masks", shard_size=1)
+        assert expected in said
+    assert_same_files(tmp_path / "masks", tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_prediction_killed_again_and_again_is_whole_in_the_end(disc_data, sam_folder, tmp_path):
+    predict(disc_data, sam_folder, tmp_path / "whole")
+    folder, out = disc_data, tmp_path / "masks"
+    program = (
+        "import os, sys; from pathlib import Path; from ringsam.data import records; from ringsam.bulk import predict_files\n"
+        "read, left = records.read_image, [2]\n"
+        "def dying(path):\n"
+        "    left[0] -= 1\n"
+        "    if left[0] < 0: os.kill(os.getpid(), 9)\n"
+        "    return read(path)\n"
+        "records.read_image = dying\n"
+        f"predict_files({str(sam_folder)!r}, Path({str(folder / 'images')!r}), Path({str(folder / 'two_boxes.json')!r}),"
+        f" Path({str(out)!r}), shard_size=1)"
+    )
+    deaths = 0
+    while not out.exists():
+        assert subprocess.run([sys.executable, "-c", program]).returncode in (0, -9)
+        deaths += 1
+    assert deaths == 3
+    assert_same_files(out, tmp_path / "whole")
 
 
 def test_an_empty_folder_is_filled_and_nothing_lies_beside_it(disc_data, sam_folder, tmp_path):

@@ -9,6 +9,7 @@ from transformers import (
     SamVisionConfig,
 )
 
+from benchmarks.models import randomize
 from ringsam.batch import Batch
 from ringsam.sam.model import Sam
 
@@ -34,23 +35,6 @@ def tiny_sam(*, image_size: int = 64, depth: int = 3, seed: int = 0) -> Sam:
     )
     config._attn_implementation = "sdpa"
     return Sam(randomize(SamModel(config), seed=seed).eval())
-
-
-@torch.no_grad()
-def randomize(model: SamModel, *, seed: int) -> SamModel:
-    """Random values of a trained model's size in every weight."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in model.named_parameters():
-        values = torch.randn(parameter.shape, generator=generator)
-        if "norm" in name and name.endswith("weight"):
-            parameter.copy_(1 + 0.1 * values)
-        elif "positional" in name:
-            parameter.copy_(values)
-        elif parameter.dim() > 1:
-            parameter.copy_(values * parameter[0].numel() ** -0.5)
-        else:
-            parameter.copy_(0.02 * values)
-    return model
 
 
 def disc_batch(

@@ -1,7 +1,8 @@
 """What one step sees: images, and the objects of all of them in one list."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,6 +22,7 @@ class Sample:
     object_ids: Int[Tensor, " n"]
     gt_masks: Bool[Tensor, "n s s"] | None
     colour_masks: Bool[Tensor, "n k s s"] | None = None
+    image_key: str | None = None  # tells its pixels, as they stand in `image`, from all others
 
 
 @dataclass(frozen=True)
@@ -39,25 +41,30 @@ class Batch:
     colour_masks: Bool[Tensor, "n k s s"] | None = (
         None  # k readings of the colours by the two boxes
     )
+    image_keys: tuple[str, ...] | None = None
 
     @property
     def num_objects(self) -> int:
         return len(self.image_index)
 
     def to(self, device: torch.device | str) -> "Batch":
-        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved = {k: v.to(device, non_blocking=True) for k, v in tensors.items() if v is not None}
-        return replace(self, **moved)
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Batch":
-        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v.pin_memory() for k, v in tensors.items() if v is not None})
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        changed: dict[str, Any] = {name: change(tensor) for name, tensor in tensors.items()}
+        return replace(self, **changed)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """One batch of all samples; it has masks only where every sample with objects has them."""
     counts = torch.tensor([len(sample.object_ids) for sample in samples])
     with_objects = [sample for sample in samples if len(sample.object_ids)]
+    keys = [sample.image_key for sample in samples if sample.image_key is not None]
     return Batch(
         images=torch.stack([sample.image for sample in samples]),
         extents=torch.tensor([[sample.frame.height, sample.frame.width] for sample in samples]),
@@ -67,6 +74,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         object_ids=torch.cat([sample.object_ids for sample in samples]),
         gt_masks=_join([sample.gt_masks for sample in with_objects]),
         colour_masks=_join([sample.colour_masks for sample in with_objects]),
+        image_keys=tuple(keys) if len(keys) == len(samples) else None,
     )
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "annotate": "a local page on which to draw two boxes per object",
     "check": "list every bad row of a data set, and its mend",
     "doctor": "one dry step that proves data, weights and method before hours of training",
+    "plan": "how many images at once fit the memory of this machine",
     "train": "adapt SAM to a folder of images with two boxes per object",
     "resume": "go on with a run that was interrupted",
     "evaluate": "zero-shot against adapted SAM, where masks are known",
@@ -59,7 +60,7 @@ def run_command(name: str, arguments: list[str]) -> int:
     commands = importlib.import_module("ringsam.commands")
     try:
         called = getattr(commands, f"{name}_" if keyword.iskeyword(name) else name)
-        if name in ("train", "doctor"):  # they read a recipe before their flags
+        if name in ("train", "doctor", "plan"):  # they read a recipe before their flags
             return int(called(arguments))
         return int(tyro.cli(called, prog=f"ringsam {name}", args=arguments, use_underscores=True))
     except InputError as error:

@@ -27,6 +27,11 @@ class DoctorArguments:
 Parsed = TypeVar("Parsed", bound=DoctorArguments)
 
 
+@dataclass
+class PlanArguments(DoctorArguments):
+    """Count what a training step takes in memory, and say how many images at once fit this machine."""
+
+
 @dataclass(kw_only=True)
 class TrainArguments(DoctorArguments):
     """Adapt SAM to a folder of images with two boxes per object; writes a run folder."""
@@ -41,6 +46,16 @@ def train(arguments: list[str]) -> int:
 
     run_training(parsed.data, parsed.out, parsed.config)
     return 0
+
+
+def plan(arguments: list[str]) -> int:
+    parsed = _with_recipe(PlanArguments, "plan", arguments)
+    from ringsam.data.dataset import read_two_boxes
+    from ringsam.training.plan import make_plan
+
+    made = make_plan(read_two_boxes(parsed.data), parsed.config)
+    print(made.text())
+    return 0 if made.chosen else 2
 
 
 def doctor(arguments: list[str]) -> int:

@@ -138,6 +138,13 @@ class HardwareConfig:
     """Arithmetic of the forward pass; weights, losses and the teacher's average stay in 32 bits."""
     checkpointing: bool = False
     """Recompute encoder blocks in the backward pass: less memory, a third more time."""
+    auto_batch: bool = False
+    """Ask the memory planner how many images at once fit, checkpointing if need be; as many make a step as `batch_size` and
+    `accumulate` say."""
+    cache_gb: Weight = 2.0
+    """Room for what the frozen parts make of each image, on each device, so that later epochs read it; 0 keeps nothing."""
+    cache_dir: str | None = None
+    """Keep that in this folder, which runs with the same weights may share; in memory where not given."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

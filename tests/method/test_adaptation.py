@@ -141,7 +141,7 @@ def test_the_shared_trunk_equals_three_separate_passes(unfreeze_last_k):
     apart = whole.encode(batch.images)
     assert torch.equal(adaptation.student(trunk).embedding, apart)
     assert torch.equal(adaptation.teacher(trunk).embedding, apart)
-    assert torch.equal(adaptation.reference(trunk), apart)
+    assert torch.equal(adaptation.frozen.original(trunk), apart)
     adaptation.student(trunk).embedding.square().mean().backward()
     apart.square().mean().backward()
     separate = dict(whole.model.vision_encoder.named_parameters())

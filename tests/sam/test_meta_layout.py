@@ -1,82 +1,15 @@
 """Meta's layout, against Meta's own implementation where it is installed."""
 
-import importlib.util
-import sys
-import types
-from functools import partial
-from pathlib import Path
-
 import pytest
 import torch
 from test_weights import assert_same_weights, masks_of, weights_of
-from tiny import randomize, tiny_sam
+from tiny import tiny_sam
 from torch import nn
-from transformers import SamConfig, SamModel, SamVisionConfig
 
+from benchmarks.models import metas_sam, randomize, transformers_sam
 from ringsam.sam.meta_layout import config_from_meta, from_meta, meta_name, to_meta
 from ringsam.sam.model import Prompts, Sam
 from ringsam.sam.weights import load_sam, resized, save_meta
-
-SIZES = {  # width, depth, heads, blocks that see the whole image
-    "vit_b": (768, 12, 12, [2, 5, 8, 11]),
-    "vit_l": (1024, 24, 16, [5, 11, 17, 23]),
-    "vit_h": (1280, 32, 16, [7, 15, 23, 31]),
-    "small": (192, 4, 3, [1, 3]),
-}
-
-
-def transformers_sam(size: str, *, image_size: int = 1024) -> SamModel:
-    width, depth, heads, whole = SIZES[size]
-    vision = SamVisionConfig(
-        hidden_size=width,
-        num_hidden_layers=depth,
-        num_attention_heads=heads,
-        global_attn_indexes=whole,
-        image_size=image_size,
-    )
-    prompts = {"image_size": image_size}
-    decoder = {"layer_norm_eps": 1e-5}
-    return SamModel(
-        SamConfig(vision_config=vision, prompt_encoder_config=prompts, mask_decoder_config=decoder)
-    ).eval()
-
-
-def metas_sam(size: str, *, image_size: int = 1024) -> nn.Module:
-    """SAM as `segment_anything` builds it; its `__init__` needs torchvision, so it is gone around."""
-    if "segment_anything" not in sys.modules:
-        spec = importlib.util.find_spec("segment_anything")
-        if spec is None:
-            pytest.skip("segment-anything is not installed")
-        package = types.ModuleType("segment_anything")
-        package.__path__ = [str(Path(spec.origin).parent)]
-        sys.modules["segment_anything"] = package
-    from segment_anything import modeling
-
-    width, depth, heads, whole = SIZES[size]
-    return modeling.Sam(
-        modeling.ImageEncoderViT(
-            img_size=image_size,
-            embed_dim=width,
-            depth=depth,
-            num_heads=heads,
-            global_attn_indexes=whole,
-            norm_layer=partial(nn.LayerNorm, eps=1e-6),
-            use_rel_pos=True,
-            window_size=14,
-        ),
-        modeling.PromptEncoder(
-            embed_dim=256,
-            image_embedding_size=(image_size // 16, image_size // 16),
-            input_image_size=(image_size, image_size),
-            mask_in_chans=16,
-        ),
-        modeling.MaskDecoder(
-            transformer_dim=256,
-            transformer=modeling.TwoWayTransformer(
-                depth=2, embedding_dim=256, mlp_dim=2048, num_heads=8
-            ),
-        ),
-    ).eval()
 
 
 @pytest.fixture(scope="module")

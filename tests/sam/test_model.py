@@ -28,10 +28,10 @@ def prompts_of(policy: str, num: int = 7) -> Prompts:
     return Prompts(*asked.get(policy, (points, labels, boxes)))
 
 
-def plain_model() -> SamModel:
-    """The same weights in transformers' own model with its eager attention."""
+def plain_model(attention: str = "eager") -> SamModel:
+    """The same weights in transformers' own model."""
     config = copy.deepcopy(tiny_sam().model.config)
-    config._attn_implementation = "eager"
+    config._attn_implementation = attention
     return randomize(SamModel(config), seed=0).eval()
 
 
@@ -177,6 +177,20 @@ def test_folded_attention_is_transformers_attention(block):
     found = run_backward(lambda t: folded(t)[0], folded, tokens)
     expected = run_backward(lambda t: plain(t)[0], plain, tokens)
     assert error(found, expected) <= 5e-6
+
+
+@pytest.mark.parametrize("side", [4, 6, 9])  # one window; windows of 4 that the grid fills in part
+def test_windows_without_padded_work_are_transformers_windows(side):
+    folded = tiny_sam().model.vision_encoder.layers[0].double()
+    plain = plain_model("sdpa").vision_encoder.layers[0].double()  # eager's softmax is of 32 bits
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randn(2, side, side, 32, dtype=torch.float64, generator=generator)
+    with torch.no_grad():
+        for layer in (folded, plain):
+            layer.attn.qkv.bias.copy_(torch.arange(96.0) / 30 - 1)  # what fills the windows
+    found = run_backward(folded, folded, tokens)
+    expected = run_backward(plain, plain, tokens)
+    assert error(found, expected) <= 1e-12
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -1,5 +1,6 @@
 """The one reader: COCO JSON with `big_box` and `small_box` per annotation becomes samples."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -63,7 +64,7 @@ class Preprocess(Protocol):
 
 
 class TwoBoxDataset(Dataset[Sample]):
-    """One sample an image, 0..n objects; masks only where asked for and there, a colour model's where asked for."""
+    """One sample an image, 0..n objects; masks only where asked for and there, a colour model's and a key where asked for."""
 
     def __init__(
         self,
@@ -72,11 +73,13 @@ class TwoBoxDataset(Dataset[Sample]):
         *,
         with_masks: bool,
         with_colours: bool = False,
+        with_keys: bool = False,
     ) -> None:
         self.records = records
         self.preprocess = preprocess
         self.with_masks = with_masks
         self.with_colours = with_colours
+        self.with_keys = with_keys
         # By index, both readings of each object: fitted once
         self._colours: dict[int, list[Rle]] = {}
 
@@ -97,6 +100,7 @@ class TwoBoxDataset(Dataset[Sample]):
             object_ids=torch.from_numpy(record.object_ids),
             gt_masks=None if masks is None else self.preprocess.masks(masks, frame),
             colour_masks=self._colour_masks(index, pixels, frame) if self.with_colours else None,
+            image_key=_content_key(image) if self.with_keys else None,
         )
 
     def _colour_masks(self, index: int, pixels: Pixels, frame: Frame) -> Bool[Tensor, "n k s s"]:
@@ -109,3 +113,8 @@ class TwoBoxDataset(Dataset[Sample]):
         found = np.stack(masks) if masks else np.zeros((0, *pixels.shape[:2]), dtype=np.bool_)
         brought = self.preprocess.masks(torch.from_numpy(found), frame)
         return brought.reshape(len(masks) // 2, 2, *brought.shape[1:])
+
+
+def _content_key(image: Float[Tensor, "3 s s"]) -> str:
+    """The same for the same numbers in the input frame, for no others."""
+    return hashlib.blake2b(image.contiguous().numpy().data, digest_size=16).hexdigest()

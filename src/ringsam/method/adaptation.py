@@ -1,6 +1,5 @@
 """THE HEART: one step of the method. Its comments are the boxes of the flow chart in docs/method.md."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,6 +10,8 @@ from torch import Tensor, nn
 from ringsam.batch import Batch
 from ringsam.config import MethodConfig
 from ringsam.draws import Draws
+from ringsam.feature_cache import FeatureCache
+from ringsam.method.frozen import FrozenEncoder
 from ringsam.method.losses import Scalar, distillation, info_nce, mask_monitors
 from ringsam.method.prompts import make_prompts
 from ringsam.method.pseudo_labels import PseudoLabels
@@ -45,13 +46,19 @@ class Adaptation(nn.Module):
     """Student, EMA teacher and original SAM around one frozen trunk, prompt encoder and mask decoder."""
 
     def __init__(
-        self, sam: Sam, config: MethodConfig, *, seed: int = 0, checkpointing: bool = False
+        self,
+        sam: Sam,
+        config: MethodConfig,
+        *,
+        seed: int = 0,
+        checkpointing: bool = False,
+        cache: FeatureCache | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         self.sam = sam.requires_grad_(False).eval()
         sam.split(config.unfreeze_last_k)
-        self.reference = copy.deepcopy(sam.tail())
+        self.frozen = FrozenEncoder(sam, cache)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             head = PixelProjectionHead(sam.embedding_dim, config.proj_dim)
@@ -68,8 +75,9 @@ class Adaptation(nn.Module):
         prompts = make_prompts(batch, config.prompts, num_points=config.num_points, draws=draws)
 
         with torch.no_grad():
-            # Frozen trunk: the same blocks for student, teacher and original, so it runs once
-            trunk = self.sam.encode_trunk(batch.images)
+            # Frozen trunk: the same blocks for student, teacher and original, so it runs once;
+            # and the original SAM, which the student must not forget
+            trunk, reference = self.frozen(batch)
 
             # Teacher model: pseudo-labels, trusted where the entropy is low
             teacher = self.teacher(trunk)
@@ -80,9 +88,6 @@ class Adaptation(nn.Module):
                 grid=self.sam.grid,
                 entropy_thresh=config.entropy_thresh,
             )
-
-            # Original SAM: what the student must not forget
-            reference = self.reference(trunk)
 
         # Student model: the only part that learns
         student = self.student(trunk)

@@ -1,8 +1,9 @@
-"""SAM's attention with its relative positions folded into queries and keys: the same numbers, any plain kernel.
+"""SAM's attention, the same numbers on any plain kernel: positions folded into queries and keys, windows without padded work.
 
 The logits q.k/sqrt(d) + q.Rh[row] + q.Rw[column] are one inner product of q' = [q/sqrt(d), q.Rh, q.Rw]
 and k' = [k, one-hot row, one-hot column]. So no N x N bias is ever stored, and forward passes with
-and without gradients run the same kernel and agree to the last bit.
+and without gradients run the same kernel and agree to the last bit. SAM pads a grid that its windows do not
+divide with zeros, which as keys and values are the bias alone: it is put there, so that no projection sees padding.
 """
 
 from typing import Any
@@ -17,17 +18,18 @@ _KERNEL_MULTIPLE = 8  # head sizes that attention kernels like
 
 
 class FoldedAttention(nn.Module):
-    """Takes over the weights of a `SamVisionAttention`, under the same names."""
+    """Takes over the weights of a `SamVisionAttention`, under the same names, and its block's windows; 0 sees the whole grid."""
 
     qkv: nn.Linear
     proj: nn.Linear
     rel_pos_h: nn.Parameter
     rel_pos_w: nn.Parameter
     relative: Tensor  # (side, side) row of the table for each pair of places
-    one_hot: Tensor  # (side * side, 2 * side) row and column of each token
+    one_hot: Tensor  # (side, side, 2 * side + padding) row and column of each token, then zeros
 
-    def __init__(self, attention: Any) -> None:
+    def __init__(self, attention: Any, *, window_size: int = 0) -> None:
         super().__init__()
+        self.window_size = window_size
         self.num_heads = attention.num_attention_heads
         self.scale = attention.scale
         self.qkv, self.proj = attention.qkv, attention.proj
@@ -35,36 +37,67 @@ class FoldedAttention(nn.Module):
         side = (len(self.rel_pos_h) + 1) // 2
         place = torch.arange(side)
         rows, columns = torch.meshgrid(place, place, indexing="ij")
-        one_hot = F.one_hot(torch.stack([rows, side + columns]).flatten(1), 2 * side).sum(dim=0)
+        self.padding = (
+            -(self.qkv.out_features // (3 * self.num_heads) + 2 * side) % _KERNEL_MULTIPLE
+        )
+        one_hot = F.one_hot(torch.stack([rows, side + columns]), 2 * side + self.padding).sum(dim=0)
         self.register_buffer("relative", place[:, None] - place + side - 1, persistent=False)
         self.register_buffer("one_hot", one_hot.float(), persistent=False)
 
-    def forward(self, hidden_states: Float[Tensor, "b h w c"]) -> tuple[Tensor, None]:
-        """What attention makes of a square grid of tokens; the second value stands for weights nobody kept."""
-        batch, height, width, _ = hidden_states.shape
-        qkv = self.qkv(hidden_states).view(batch, height, width, 3, self.num_heads, -1)
-        query, key, value = qkv.permute(3, 0, 4, 1, 2, 5)  # (b, heads, h, w, d) each
+    def forward(
+        self, hidden_states: Float[Tensor, "b h w c"]
+    ) -> tuple[Float[Tensor, "b h w c"], None]:
+        """What attention makes of a grid of tokens; the second value stands for weights nobody kept."""
+        height, width = hidden_states.shape[1:3]
+        attended = self._attend(self._cut(self.qkv(hidden_states)))
+        return self.proj(_join(attended, height, width)), None
+
+    def _cut(self, qkv: Float[Tensor, "b h w qkv"]) -> Float[Tensor, "n side side qkv"]:
+        """The grid as windows, those at the border filled up with the bias."""
+        batch, height, width, channels = qkv.shape
+        side = self.window_size or height
+        down, across = -(-height // side), -(-width // side)
+        if (height, width) != (down * side, across * side):
+            filled = self.qkv.bias.to(qkv.dtype).expand(batch, down * side, across * side, channels)
+            filled = filled.clone()
+            filled[:, :height, :width] = qkv
+            qkv = filled
+        return qkv.view(batch, down, side, across, side, channels).transpose(2, 3).flatten(0, 2)
+
+    def _attend(self, qkv: Float[Tensor, "n side side qkv"]) -> Float[Tensor, "n side side c"]:
+        """Attention within each window."""
+        parts = qkv.unflatten(-1, (3, self.num_heads, -1)).permute(3, 0, 4, 1, 2, 5)
+        query, key, value = parts  # (n, heads, h, w, d) each
         row_bias = torch.einsum("bnhwd,hkd->bnhwk", query, self.rel_pos_h[self.relative])
         column_bias = torch.einsum("bnhwd,wkd->bnhwk", query, self.rel_pos_w[self.relative])
-        one_hot = self.one_hot.to(key.dtype).view(height, width, -1).expand(*key.shape[:4], -1)
-        folded_query = _tokens(torch.cat([query * self.scale, row_bias, column_bias], dim=-1))
-        folded_key = _tokens(torch.cat([key, one_hot], dim=-1))
-        padding = folded_key.shape[-1] - value.shape[-1]
+        nothing = query.new_zeros(()).expand(*query.shape[:-1], self.padding)
+        one_hot = self.one_hot.to(key.dtype).expand(*key.shape[:-1], -1)
+        folded_query = torch.cat([query * self.scale, row_bias, column_bias, nothing], dim=-1)
+        folded_key = torch.cat([key, one_hot], dim=-1)
+        folded_value = F.pad(value, (0, one_hot.shape[-1]))
         attended = F.scaled_dot_product_attention(
-            folded_query, folded_key, F.pad(value.flatten(2, 3), (0, padding)), scale=1.0
-        )[..., : value.shape[-1]]  # (b, heads, h * w, d)
-        merged = attended.transpose(1, 2).reshape(batch, height, width, -1)
-        return self.proj(merged), None
+            folded_query.flatten(2, 3),
+            folded_key.flatten(2, 3),
+            folded_value.flatten(2, 3),
+            scale=1.0,
+        )[..., : value.shape[-1]]  # (n, heads, h * w, d)
+        merged: Tensor = attended.transpose(1, 2).flatten(2).unflatten(1, qkv.shape[1:3])
+        return merged
 
 
 def fold_attention(model: SamModel) -> SamModel:
     """Put folded attention into every block of the encoder; weights and their names stay."""
     for layer in model.vision_encoder.layers:
-        layer.attn = FoldedAttention(layer.attn)
+        layer.attn = FoldedAttention(layer.attn, window_size=layer.window_size)
+        layer.window_size = 0  # the attention cuts and joins its windows by itself
     return model
 
 
-def _tokens(features: Tensor) -> Tensor:
-    """Rows of the grid one after another, channels padded with zeros to what kernels like."""
-    flat = features.flatten(2, 3)
-    return F.pad(flat, (0, -flat.shape[-1] % _KERNEL_MULTIPLE))
+def _join(
+    windows: Float[Tensor, "n side side c"], height: int, width: int
+) -> Float[Tensor, "b h w c"]:
+    """The grid that was cut, without what filled its border."""
+    side, channels = windows.shape[1], windows.shape[3]
+    down, across = -(-height // side), -(-width // side)
+    whole = windows.view(-1, down, across, side, side, channels).transpose(2, 3)
+    return whole.reshape(-1, down * side, across * side, channels)[:, :height, :width]

@@ -1,5 +1,6 @@
 """SAM with a seam: an encoder that can be cut in a frozen trunk and a tail, a decoder over objects of many images."""
 
+import hashlib
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple
@@ -76,7 +77,7 @@ class Sam(nn.Module):
         encoder = model.vision_encoder
         # A tuple, so that no weight is registered twice.
         self._stages = (Patches(encoder), *encoder.layers, encoder.neck)
-        self._trunk_length = 0
+        self.trunk_length = 0
 
     @property
     def input_size(self) -> int:
@@ -100,6 +101,16 @@ class Sam(nn.Module):
     def device(self) -> torch.device:
         return next(self.model.parameters()).device  # type: ignore[no-any-return]
 
+    def digest(self) -> str:
+        """Tells these weights from all others."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, weight in self.model.state_dict().items():
+            digest.update(name.encode())
+            digest.update(
+                weight.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
+            )
+        return digest.hexdigest()
+
     def split(self, unfreeze_last_k: int) -> None:
         """Cut before the last K blocks; with K = 0 the trunk is empty. Raises ValueError for K beyond the depth."""
         depth = len(self._stages) - 2
@@ -107,21 +118,21 @@ class Sam(nn.Module):
             raise ValueError(
                 f"unfreeze_last_k={unfreeze_last_k}, but this encoder has {depth} blocks"
             )
-        self._trunk_length = 1 + depth - unfreeze_last_k if unfreeze_last_k else 0
+        self.trunk_length = 1 + depth - unfreeze_last_k if unfreeze_last_k else 0
 
     def tail(self, *, checkpointing: bool = False) -> Stages:
         """The stages after the cut, sharing this model's weights; copy it for a second tower."""
-        return Stages(self._stages[self._trunk_length :], checkpointing=checkpointing)
+        return Stages(self._stages[self.trunk_length :], checkpointing=checkpointing)
 
     def encode_trunk(self, images: Float[Tensor, "b 3 s s"]) -> Tensor:
         """What the stages before the cut make of the images; the images themselves where there is no trunk."""
         hidden: Tensor = images
-        for stage in self._stages[: self._trunk_length]:
+        for stage in self._stages[: self.trunk_length]:
             hidden = stage(hidden)
         return hidden
 
     def encode_tail(self, hidden: Tensor) -> Embedding:
-        for stage in self._stages[self._trunk_length :]:
+        for stage in self._stages[self.trunk_length :]:
             hidden = stage(hidden)
         return hidden
 

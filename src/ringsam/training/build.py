@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -21,6 +22,7 @@ from ringsam.batch import collate
 from ringsam.config import Config, HardwareConfig
 from ringsam.data.dataset import TwoBoxData, TwoBoxDataset
 from ringsam.errors import InputError
+from ringsam.feature_cache import FeatureCache
 from ringsam.method.adaptation import Adaptation
 from ringsam.runs import RunFolder
 from ringsam.sam.model import Sam
@@ -42,12 +44,24 @@ def build_module(sam: Sam, config: Config) -> AdaptationModule:
             config.method,
             seed=config.seed,
             checkpointing=config.hardware.checkpointing,
+            cache=build_cache(config.hardware),
         )
     except ValueError as error:
         raise InputError(f"--method.unfreeze_last_k: {error}") from error
     # Under mixed precision Lightning clips no gradients of a fused optimizer.
     fused = config.hardware.precision == "32-true"
     return AdaptationModule(adaptation, config.optim, seed=config.seed, fused=fused)
+
+
+def build_cache(hardware: HardwareConfig) -> FeatureCache | None:
+    """Where the frozen parts' features are kept. Raises InputError for a folder that cannot be made."""
+    if not hardware.cache_gb:
+        return None
+    folder = Path(hardware.cache_dir) if hardware.cache_dir else None
+    try:
+        return FeatureCache(int(hardware.cache_gb * 1e9), folder)
+    except OSError as error:
+        raise InputError(f"--hardware.cache_dir {folder}: cannot be used: {error}") from error
 
 
 def build_loader(data: TwoBoxData, sam: Sam, config: Config) -> TwoBoxLoader:
@@ -59,6 +73,7 @@ def build_loader(data: TwoBoxData, sam: Sam, config: Config) -> TwoBoxLoader:
             preprocess,
             with_masks=data.has_masks,
             with_colours=config.method.self_training > 0 and config.method.colour_vote > 0,
+            with_keys=config.hardware.cache_gb > 0,
         ),
         batch_size=config.optim.batch_size,
         num_workers=config.data.num_workers,

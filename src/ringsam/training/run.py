@@ -24,9 +24,21 @@ from ringsam.training.build import (
 )
 from ringsam.training.checkpoint import newest_checkpoint
 from ringsam.training.data_lock import lock_data, locked_path, refuse_changed_data
+from ringsam.training.memory import NOTHING_SMALLER, flags_of, free_memory, out_of_memory, smaller
 from ringsam.training.module import AdaptationModule, TwoBoxLoader
 from ringsam.training.optim import encoder_rate
+from ringsam.training.plan import make_plan
 from ringsam.training.selection import Selection
+
+
+class _Session(NamedTuple):
+    """What a run is made of; nothing of it is on disk yet."""
+
+    announcement: str
+    module: AdaptationModule
+    loader: TwoBoxLoader
+    selection: Selection | None
+    trainer: L.Trainer
 
 
 def train(data: str | Path, out: str | Path, config: Config | None = None) -> Path:
@@ -38,6 +50,8 @@ def train(data: str | Path, out: str | Path, config: Config | None = None) -> Pa
     config = config or read_recipe(DEFAULT_RECIPE)
     folder = RunFolder(Path(out))
     boxes = _read(Path(data))
+    if config.hardware.auto_batch:
+        config = _that_fits(boxes, config)
     sam = load_sam(config.weights, input_size=config.data.input_size)
     session = _prepare(folder, boxes, sam, config)
     if _is_first_rank():
@@ -45,7 +59,7 @@ def train(data: str | Path, out: str | Path, config: Config | None = None) -> Pa
         lock_data(folder, boxes, Path(data))
         write_folder(folder.original, partial(save_folder, sam))
         write_config(config, folder.config)  # last: a folder with settings can be resumed
-    _fit(session, folder, checkpoint=None)
+    _fit_in_memory(session, folder, boxes, config, checkpoint=None)
     return folder.path
 
 
@@ -55,23 +69,57 @@ def resume(run: str | Path) -> Path:
     config = folder.read_config()
     boxes = _read(locked_path(folder))
     refuse_changed_data(folder, boxes)
+    _go_on(folder, boxes, config)
+    return folder.path
+
+
+def _go_on(folder: RunFolder, boxes: TwoBoxData, config: Config) -> None:
     checkpoint, refused = newest_checkpoint(folder.checkpoints)
     for line in refused:
         print(f"skipped: {line}")
     start = checkpoint.name if checkpoint else "the start: no checkpoint was finished"
     print(f"resuming {folder.path} from {start}")
-    _fit(_prepare(folder, boxes, load_sam(folder.original), config), folder, checkpoint)
-    return folder.path
+    session = _prepare(folder, boxes, load_sam(folder.original), config)
+    _fit_in_memory(session, folder, boxes, config, checkpoint)
 
 
-class _Session(NamedTuple):
-    """What a run is made of; nothing of it is on disk yet."""
+def _that_fits(boxes: TwoBoxData, config: Config) -> Config:
+    """The settings with a step split so that the planner sees it fit. Raises InputError where none does."""
+    plan = make_plan(boxes, config)
+    if _is_first_rank():
+        print(plan.text(), flush=True)
+    if plan.chosen is None:
+        raise InputError("--hardware.auto_batch: " + plan.text())
+    return plan.chosen.config
 
-    announcement: str
-    module: AdaptationModule
-    loader: TwoBoxLoader
-    selection: Selection | None
-    trainer: L.Trainer
+
+def _fit_in_memory(
+    session: _Session,
+    folder: RunFolder,
+    boxes: TwoBoxData,
+    config: Config,
+    checkpoint: Path | None,
+) -> None:
+    """Train; where memory runs out, go on from the newest checkpoint with fewer images at once.
+
+    Raises InputError where nothing smaller is left, and on several ranks, of which the others would wait for ever.
+    """
+    try:
+        return _fit(session, folder, checkpoint)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        shrunk = smaller(config)
+        if shrunk is None:
+            raise InputError(f"out of memory with one image; {NOTHING_SMALLER}") from error
+        flags = flags_of(shrunk)
+        if session.trainer.world_size > 1:
+            raise InputError(f"out of memory on one of the ranks; train with {flags}") from error
+        at_once = config.optim.batch_size
+        print(f"out of memory with {at_once} images at once; going on with {flags}", flush=True)
+        write_config(shrunk, folder.config)
+    free_memory()
+    return _go_on(folder, boxes, shrunk)
 
 
 def _prepare(folder: RunFolder, data: TwoBoxData, sam: Sam, config: Config) -> _Session:
