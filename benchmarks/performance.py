@@ -9,7 +9,6 @@ time, so that other work on the machine hardly counts. On a GPU it is the time u
 """
 
 import copy
-import itertools
 import platform
 import statistics
 import subprocess
@@ -26,6 +25,7 @@ import tyro
 from lightning.fabric import Fabric
 from torch import Tensor
 
+from benchmarks.equalities import attention, metas_parity, shared_trunk
 from benchmarks.figures import (
     SMALL,
     Figure,
@@ -48,7 +48,7 @@ from ringsam.geometry import Frame
 from ringsam.predict import Predictor
 from ringsam.sam.meta_layout import to_meta
 from ringsam.sam.model import Prompts, Sam
-from ringsam.sam.preprocess import Preprocess
+from ringsam.sam.preprocess import Preprocess, upsample
 from ringsam.training.memory import TensorBytes, step_memory
 
 
@@ -91,103 +91,62 @@ def wesam_steps(options: Options) -> Iterator[Figure]:
         yield Figure("P3", f"WeSAM's step / ours, K={k}", took["wesam"] / took[k], "x", asked)
 
 
-def shared_trunk(options: Options) -> Iterator[Figure]:
-    """P4: the shared trunk against passes of whole encoders."""
-    step = OurStep(SMALL, seed_method(2))
-    adaptation, images = step.adaptation, step.batch.images
-    whole = Sam(randomize(transformers_sam("vit_ti", image_size=512), seed=0))
-    apart = whole.encode(images)
-    trunk, reference = adaptation.frozen(step.batch)
-    student = adaptation.student(trunk).embedding
-    towers = (student, adaptation.teacher(trunk).embedding, reference)
-    differences = [float((tower - apart).detach().abs().max()) for tower in towers]
-    yield Figure("P4", "shared trunk - separate passes, features", max(differences), "", at_most=0)
-    student.square().mean().backward()
-    apart.square().mean().backward()
-    separate = dict(whole.model.vision_encoder.named_parameters())
-    errors = [
-        relative_error(p.grad, separate[name].grad)
-        for name, p in adaptation.trained_parts().encoder.items()
-    ]
-    yield Figure("P4", "the same, gradients, relative", max(errors), "", at_most=1e-6)
+def attention_time(options: Options) -> Iterator[Figure]:
+    """Blocks with folded attention, and with each of transformers' own; forward alone and with the backward pass."""
+    tokens = torch.randn(2, 32, 32, 192)
+    layers = {}
+    for name in ("eager", "sdpa", "ours"):
+        kind = "sdpa" if name == "ours" else name
+        model = randomize(transformers_sam("vit_ti", image_size=512, attention=kind), seed=0)
+        layers[name] = (Sam(model).model if name == "ours" else model).vision_encoder.layers
+    for block, where in ((0, "in windows"), (2, "over the image")):
+        for train, what in ((False, "forward"), (True, "forward and backward")):
+            calls = {
+                name: partial(run_layer, layers[name][block], tokens, train=train)
+                for name in layers
+            }
+            took = medians(calls, options.rounds)
+            for other in ("eager", "sdpa"):
+                ratio = took[other] / took["ours"]
+                yield Figure("block", f"{where}, {what}: transformers' {other} / ours", ratio, "x")
 
 
-def metas_parity(options: Options) -> Iterator[Figure]:
-    """P5: our encoder and decoder against Meta's."""
-    model = randomize(transformers_sam("vit_ti", image_size=512), seed=0)
-    theirs, ours = metas_sam("vit_ti", image_size=512), Sam(model)
-    theirs.load_state_dict(to_meta(model.state_dict(), model.config))
-    meta: Any = theirs
-    batch = batch_of(SMALL._replace(num_images=1))
-    with torch.no_grad():
-        own, other = ours.encode(batch.images), meta.image_encoder(batch.images)
-        decoded = ours.decode(own, batch.image_index, Prompts(boxes=batch.big_boxes))
-        sparse, dense = meta.prompt_encoder(points=None, boxes=batch.big_boxes, masks=None)
-        masks, _ = meta.mask_decoder(
-            image_embeddings=own,
-            image_pe=meta.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=False,
-        )
-    yield Figure("P5", "encoder - Meta's", float((own - other).abs().max()), "", at_most=2e-5)
-    error = float((decoded.logits - masks).abs().max())
-    yield Figure("P5", "masks' logits - Meta's", error, "", at_most=1e-5)
-
-
-def attention(options: Options) -> Iterator[Figure]:
-    """P6: folded attention against transformers' own, in windows that the grid fills in part and over the whole image."""
-    for dtype, asked in ((torch.float64, 1e-12), (torch.float32, 2e-6)):
-        plain = randomize(transformers_sam("small", image_size=256), seed=0).to(dtype)
-        folded = Sam(copy.deepcopy(plain)).model
-        tokens = torch.randn(
-            2, 16, 16, 192, dtype=dtype, generator=torch.Generator().manual_seed(0)
-        )
-        errors = []
-        for block in (0, 1):
-            pair = [model.vision_encoder.layers[block] for model in (folded, plain)]
-            made = [run_backward(layer, tokens) for layer in pair]
-            errors += list(itertools.starmap(relative_error, zip(*made, strict=True)))
-        what = f"folded attention - transformers', with gradients, {str(dtype)[6:]}, relative"
-        yield Figure("P6", what, max(errors), "", at_most=asked)
-
-
-def run_backward(layer: torch.nn.Module, tokens: Tensor) -> list[Tensor]:
-    """The result, and the gradients of tokens and weights."""
-    given = tokens.clone().requires_grad_()
-    result: Tensor = layer(given)
-    result.square().sum().backward()
-    grads = [p.grad for _, p in sorted(layer.named_parameters()) if p.grad is not None]
-    assert given.grad is not None
-    return [result.detach(), given.grad, *grads]
-
-
-def relative_error(found: Tensor | None, expected: Tensor | None) -> float:
-    assert found is not None and expected is not None
-    return float((found - expected).abs().max() / expected.abs().max())
+def run_layer(layer: torch.nn.Module, tokens: Tensor, *, train: bool) -> None:
+    with torch.set_grad_enabled(train):
+        made = layer(tokens.clone().requires_grad_(train))
+        if train:
+            made.square().sum().backward()
 
 
 def decoder(options: Options) -> Iterator[Figure]:
-    """P7: the decoder asked for all objects at once, and for one after the other."""
-    sam = Sam(randomize(transformers_sam("small", image_size=512), seed=0))
+    """P7: the decoder asked for all objects at once, and object after object as the field does."""
+    model = randomize(transformers_sam("small", image_size=512), seed=0)
+    field, sam = SeedSchedule(copy.deepcopy(model), seed_method(0)), Sam(model)
     for num, asked in ((8, 2.0), (32, 1.5)):
         batch = batch_of(SMALL._replace(num_images=1, per_image=num))
-        with torch.inference_mode():
+        prompts = Prompts(boxes=batch.big_boxes)
+        with torch.no_grad():
             embedding = sam.encode(batch.images)
         ways = {
-            "one by one": partial(decode_in_parts, sam, embedding, batch, at_once=1),
-            "together": partial(decode_in_parts, sam, embedding, batch, at_once=num),
+            "loop": partial(decode_one_by_one, field, embedding, batch, prompts),
+            "ours": partial(decode_together, sam, embedding, batch, prompts),
         }
         took = medians(ways, options.rounds)
         what = f"decoder, {num} objects: one by one / together"
-        yield Figure("P7", what, took["one by one"] / took["together"], "x", asked)
+        yield Figure("P7", what, took["loop"] / took["ours"], "x", asked)
 
 
-@torch.inference_mode()
-def decode_in_parts(sam: Sam, embedding: Tensor, batch: Batch, *, at_once: int) -> None:
-    for start in range(0, batch.num_objects, at_once):
-        asked = Prompts(boxes=batch.big_boxes).rows(start, start + at_once)
-        sam.decode(embedding, batch.image_index[start : start + at_once], asked)
+@torch.no_grad()
+def decode_one_by_one(
+    field: SeedSchedule, embedding: Tensor, batch: Batch, prompts: Prompts
+) -> None:
+    for n in range(batch.num_objects):
+        field.decode(field.student, embedding, batch, prompts, n)
+
+
+@torch.no_grad()
+def decode_together(sam: Sam, embedding: Tensor, batch: Batch, prompts: Prompts) -> None:
+    upsample(sam.decode(embedding, batch.image_index, prompts).logits, sam.input_size)
 
 
 def update_share(options: Options) -> Iterator[Figure]:
@@ -227,6 +186,20 @@ def bulk_prediction(options: Options) -> Iterator[Figure]:
     took = medians({"meta": loop, "ours": partial(ours.predict, image, boxes)}, options.rounds)
     what = "prediction, 8 boxes an image: Meta's predictor / ours"
     yield Figure("P13", what, took["meta"] / took["ours"], "x", 1.3)
+    pixels, _ = Preprocess(512).image(image)
+    encoders = {
+        "meta": partial(encode, theirs.image_encoder, pixels[None]),
+        "ours": partial(encode, ours.sam.encode, pixels[None]),
+    }
+    alone = medians(encoders, options.rounds)
+    yield Figure("P13", "of which the encoder: Meta's / ours", alone["meta"] / alone["ours"], "x")
+    share = 100 * alone["ours"] / took["ours"]
+    yield Figure("P13", "the encoder's part of our time", share, " %")
+
+
+@torch.inference_mode()
+def encode(encoder: Any, images: Tensor) -> None:
+    encoder(images)
 
 
 def many_objects(options: Options) -> Iterator[Figure]:
@@ -300,6 +273,7 @@ CPU_GOALS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "P4": shared_trunk,
     "P5": metas_parity,
     "P6": attention,
+    "block": attention_time,
     "P7": decoder,
     "P8": update_share,
     "P13": bulk_prediction,

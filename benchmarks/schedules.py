@@ -49,14 +49,14 @@ class SeedSchedule:
         objects = range(batch.num_objects)
         with torch.no_grad():
             taught = self.teacher.vision_encoder(batch.images).last_hidden_state
-            logits = [self._decode(self.teacher, taught, batch, prompts, n) for n in objects]
+            logits = [self.decode(self.teacher, taught, batch, prompts, n) for n in objects]
             labels = [self._judge(logit) for logit in logits]
             targets = self.teacher_head(self.teacher.vision_encoder(batch.images).last_hidden_state)
         embedding = self.student.vision_encoder(batch.images).last_hidden_state
         projected = self.head(embedding)
         with torch.no_grad():
             for n in objects:  # monitors
-                mask = self._decode(self.student, embedding, batch, prompts, n)
+                mask = self.decode(self.student, embedding, batch, prompts, n)
                 known = labels[n][0]
                 F.binary_cross_entropy_with_logits(mask, known.float()).item()
                 dice_loss(mask[None], known[None]).item()
@@ -74,7 +74,7 @@ class SeedSchedule:
                 for own, new in zip(teacher.parameters(), student.parameters(), strict=True):
                     own.mul_(self.config.ema_decay).add_(new, alpha=1 - self.config.ema_decay)
 
-    def _decode(
+    def decode(
         self, model: SamModel, embedding: Tensor, batch: Batch, prompts: Prompts, n: int
     ) -> Tensor:
         """One object's logits in the input frame, (s, s)."""

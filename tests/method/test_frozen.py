@@ -79,6 +79,7 @@ def test_images_without_a_key_are_not_kept():
     assert cache.used_bytes == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unfreeze_last_k", [0, 2])
 def test_fifty_steps_lose_the_same_with_every_speed_up_and_without(unfreeze_last_k, monkeypatch):
     losses = []

@@ -147,5 +147,12 @@ def test_auto_batch_trains_as_the_plan_says(disc_data, sam_folder, tmp_path, mon
     assert (kept.batch_size, kept.accumulate) == (1, 4)
 
 
+def test_ranks_do_not_plan_each_for_itself(disc_data, sam_folder, tmp_path):
+    config = settings(sam_folder)
+    config = type(config)(**{**vars(config), "hardware": {"auto_batch": True, "devices": 2}})
+    with pytest.raises(InputError, match="flags that `ringsam plan` prints"):
+        train(disc_data, tmp_path / "run", config)
+
+
 def free_at_least() -> int:
     return memory.free_bytes(torch.device("cpu")) * 2

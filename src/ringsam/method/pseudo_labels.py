@@ -36,7 +36,8 @@ def _judge(logits: Float[Tensor, "n s s"], grid: int) -> tuple[Tensor, Tensor, T
 def mask_entropy(logits: Float[Tensor, "n h w"]) -> Float[Tensor, " n"]:
     """Mean binary entropy of each mask, in nats: log(1 + e^-|x|) + |x| / (1 + e^|x|) for a logit x."""
     size = logits.float().abs()
-    entropy = F.softplus(-size) + size * (-size).sigmoid()
+    minus = -size
+    entropy = F.softplus(minus).addcmul(size, minus.sigmoid())
     return entropy.flatten(1).mean(dim=1)
 
 

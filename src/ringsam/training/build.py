@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.fabric import Fabric
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
@@ -133,6 +134,12 @@ def build_trainer(
             log_every_n_steps=1,
             num_sanity_val_steps=0,
         )
+
+
+def build_fabric(hardware: HardwareConfig) -> Fabric:
+    """Device and precision alone, for a step without a loop. Raises InputError for what this machine has not."""
+    with fitting_hardware():
+        return Fabric(accelerator=hardware.accelerator, devices=1, precision=hardware.precision)
 
 
 @contextlib.contextmanager

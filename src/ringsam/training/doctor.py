@@ -12,7 +12,6 @@ from typing import Literal
 
 import torch
 import transformers
-from lightning.fabric import Fabric
 from torch import Tensor
 from torch.optim import AdamW
 
@@ -23,7 +22,7 @@ from ringsam.data.dataset import read_two_boxes
 from ringsam.draws import Draws
 from ringsam.method.adaptation import Adaptation, StepOutput
 from ringsam.sam.weights import load_sam
-from ringsam.training.build import build_loader, build_module, fitting_hardware
+from ringsam.training.build import build_fabric, build_loader, build_module
 from ringsam.training.optim import parameter_groups
 
 if sys.platform != "win32":
@@ -60,8 +59,7 @@ def examine(data: Path, config: Config) -> Iterator[Finding]:
 
     learn, _ = read_two_boxes(data).with_objects().hold_out(config.data.held_out, config.seed)
     hardware = config.hardware
-    with fitting_hardware():
-        fabric = Fabric(accelerator=hardware.accelerator, devices=1, precision=hardware.precision)
+    fabric = build_fabric(hardware)
     adaptation = build_module(sam, config).adaptation.to(fabric.device)
     samples = build_loader(learn, sam, config).dataset
     num_images = min(config.optim.batch_size, len(learn.images))

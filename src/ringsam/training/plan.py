@@ -13,12 +13,13 @@ from ringsam.data.records import TwoBoxData
 from ringsam.errors import InputError
 from ringsam.sam.model import Sam
 from ringsam.sam.weights import load_sam
-from ringsam.training.build import build_loader, build_module, fitting_hardware
+from ringsam.training.build import build_fabric, build_loader, build_module
 from ringsam.training.memory import (
     NOTHING_SMALLER,
     StepMemory,
     flags_of,
     free_bytes,
+    free_memory,
     smaller,
     step_memory,
 )
@@ -87,9 +88,7 @@ def make_plan(data: TwoBoxData, config: Config) -> Plan:
     samples = build_loader(learn, sam, config).dataset
     counts = torch.tensor([record.num_objects for record in learn.images])
     fullest = [samples[int(i)] for i in counts.argsort(descending=True, stable=True)[:2]]
-    hardware = config.hardware
-    with fitting_hardware():
-        fabric = Fabric(accelerator=hardware.accelerator, devices=1, precision=hardware.precision)
+    fabric = build_fabric(config.hardware)
     free = free_bytes(fabric.device) - (
         cache_bytes(sam, config, len(learn.images)) if fabric.device.type == "cpu" else 0
     )
@@ -111,10 +110,18 @@ def _candidates(
     while way is not None:
         checkpointing = way.hardware.checkpointing
         if checkpointing not in known:
-            adaptation = build_module(copy.deepcopy(sam), way).adaptation.to(fabric.device)
-            known[checkpointing] = step_memory(adaptation, samples, way, fabric)
+            known[checkpointing] = _measure(sam, samples, way, fabric)
         yield Candidate(way, known[checkpointing].of(way.optim.batch_size))
         way = smaller(way)
+
+
+def _measure(sam: Sam, samples: Sequence[Sample], config: Config, fabric: Fabric) -> StepMemory:
+    """On a copy, which is gone from the device before the next one comes."""
+    adaptation = build_module(copy.deepcopy(sam), config).adaptation.to(fabric.device)
+    memory = step_memory(adaptation, samples, config, fabric)
+    del adaptation
+    free_memory()
+    return memory
 
 
 def cache_bytes(sam: Sam, config: Config, num_images: int) -> int:

@@ -85,9 +85,11 @@ def _go_on(folder: RunFolder, boxes: TwoBoxData, config: Config) -> None:
 
 def _that_fits(boxes: TwoBoxData, config: Config) -> Config:
     """The settings with a step split so that the planner sees it fit. Raises InputError where none does."""
+    if config.hardware.devices * config.hardware.num_nodes > 1:
+        mend = "give every rank the flags that `ringsam plan` prints"
+        raise InputError(f"--hardware.auto_batch: ranks could choose differently; {mend}")
     plan = make_plan(boxes, config)
-    if _is_first_rank():
-        print(plan.text(), flush=True)
+    print(plan.text(), flush=True)
     if plan.chosen is None:
         raise InputError("--hardware.auto_batch: " + plan.text())
     return plan.chosen.config

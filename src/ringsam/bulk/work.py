@@ -1,0 +1,56 @@
+"""Work that many processes share, and that goes on where it stopped: a hidden folder of what is finished."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from filelock import FileLock
+
+
+class Ranks(NamedTuple):
+    """Which of how many processes this one is."""
+
+    rank: int
+    num_ranks: int
+
+
+def ranks() -> Ranks:
+    """As torchrun tells it; one of one where it does not."""
+    return Ranks(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
+
+
+class Work:
+    """A hidden folder beside the place that it becomes: what is finished of one job, and whose it is."""
+
+    def __init__(self, place: Path, job: str, num_shards: int) -> None:
+        self.place = place
+        self.num_shards = num_shards
+        self.folder = place.with_name(f".{place.name}.{job}.unfinished")
+        self.result = self.folder / "result"
+        self.png = self.result / "png"
+        self.png.mkdir(parents=True, exist_ok=True)
+
+    def part(self, number: int) -> Path:
+        """The rows of a shard; there when all of it is done."""
+        return self.folder / f"{number:06d}.json"
+
+    def finish(self, write: Callable[[Sequence[Path]], int]) -> int | None:
+        """Once every shard is done, have `write` put the parts together, and the result in its place: by whoever sees it first.
+
+        Returns what `write` does; None while shards are missing.
+        """
+        lock = FileLock(self.place.with_name(f".{self.place.name}.lock"))
+        with lock:
+            parts = [self.part(number) for number in range(self.num_shards)]
+            if not all(part.exists() for part in parts):
+                return None
+            written = write(parts)
+            if self.place.exists():
+                self.place.rmdir()
+            self.result.rename(self.place)
+            for stale in self.place.parent.glob(f".{self.place.name}.*.unfinished"):
+                shutil.rmtree(stale)
+        Path(lock.lock_file).unlink(missing_ok=True)
+        return written
