@@ -60,6 +60,14 @@ def test_the_best_epoch_is_kept_not_the_last(disc_data, sam_folder, tmp_path, mo
     )
 
 
+def test_a_difference_within_the_noise_keeps_the_later_epoch_but_never_drifts_down(
+    disc_data, sam_folder, tmp_path, monkeypatch, capsys
+):
+    judged(monkeypatch, [0.900, 0.895, 0.892, 0.885])  # the last is 1.7 % below the best
+    train(disc_data, tmp_path / "a", settings(sam_folder))
+    assert "kept epoch 2, of mask-free quality 0.892" in capsys.readouterr().out
+
+
 def test_a_model_that_training_only_worsens_is_left_as_it_was(
     disc_data, sam_folder, tmp_path, monkeypatch, capsys
 ):

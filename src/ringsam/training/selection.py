@@ -13,11 +13,12 @@ from ringsam.method.adaptation import Adaptation
 from ringsam.method.quality import judge
 
 PATIENCE = 3  # epochs without a better one, after which training stops
+NOISE = 0.01  # of the best quality: nearer than this, few held-out objects tell no difference, and more training counts
 COLLAPSE = 0.8  # of the best quality so far: below it an epoch has ruined the model
 
 
 class Selection(L.Callback):
-    """Judges the student before the first epoch and after each; keeps the best, rolls back a collapse, stops in time.
+    """Judges the student before the first epoch and after each; keeps the last of the best, rolls back a collapse, stops in time.
 
     A collapse goes back to the best weights with fresh optimiser state and half the rate. Every rank
     judges the same images and goes by the first rank's verdict, so all decide alike.
@@ -28,8 +29,9 @@ class Selection(L.Callback):
         self.adaptation = adaptation
         self.draws = Draws(seed, 0)
         self.patience, self.collapse = PATIENCE, COLLAPSE
-        self.quality = -1.0  # the best so far
-        self.epoch = 0  # after which it was reached; 0 is the original SAM
+        self.best = -1.0  # quality so far
+        self.quality = -1.0  # of the weights kept
+        self.epoch = 0  # after which they were; 0 is the original SAM
         self.weights: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -41,9 +43,9 @@ class Selection(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         quality, epoch = self._judge(trainer, pl_module), trainer.current_epoch + 1
         pl_module.log("mask_free_quality", quality)
-        if quality > self.quality:
+        if quality > (1 - NOISE) * self.best:
             self._keep(quality, epoch=epoch)
-        elif quality < self.collapse * self.quality:
+        elif quality < self.collapse * self.best:
             self._roll_back(trainer)
             _say(
                 trainer,
@@ -59,10 +61,16 @@ class Selection(L.Callback):
         self.adaptation.restart_from(self.weights)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"quality": self.quality, "epoch": self.epoch, "weights": self.weights}
+        return {
+            "best": self.best,
+            "quality": self.quality,
+            "epoch": self.epoch,
+            "weights": self.weights,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.quality, self.epoch = state_dict["quality"], state_dict["epoch"]
+        self.best, self.quality = state_dict["best"], state_dict["quality"]
+        self.epoch = state_dict["epoch"]
         self.weights = state_dict["weights"]
 
     def _judge(self, trainer: L.Trainer, pl_module: L.LightningModule) -> float:
@@ -78,7 +86,7 @@ class Selection(L.Callback):
         return float(trainer.strategy.broadcast(quality))
 
     def _keep(self, quality: float, *, epoch: int) -> None:
-        self.quality, self.epoch = quality, epoch
+        self.best, self.quality, self.epoch = max(quality, self.best), quality, epoch
         encoder = self.adaptation.trained_parts().encoder
         self.weights = {name: p.detach().to("cpu", copy=True) for name, p in encoder.items()}
 
