@@ -3,14 +3,12 @@
 import copy
 import itertools
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmarks.figures import SMALL, Figure, Options, OurStep, batch_of, seed_method
-from benchmarks.models import metas_sam, randomize, transformers_sam
-from ringsam.sam.meta_layout import to_meta
+from benchmarks.models import metas_masks, metas_twin, randomize, transformers_sam
 from ringsam.sam.model import Prompts, Sam
 
 
@@ -38,21 +36,12 @@ def shared_trunk(options: Options) -> Iterator[Figure]:
 def metas_parity(options: Options) -> Iterator[Figure]:
     """P5: our encoder and decoder against Meta's."""
     model = randomize(transformers_sam("vit_ti", image_size=512), seed=0)
-    theirs, ours = metas_sam("vit_ti", image_size=512), Sam(model)
-    theirs.load_state_dict(to_meta(model.state_dict(), model.config))
-    meta: Any = theirs
+    meta, ours = metas_twin(model, "vit_ti"), Sam(model)
     batch = batch_of(SMALL._replace(num_images=1))
     with torch.no_grad():
         own, other = ours.encode(batch.images), meta.image_encoder(batch.images)
         decoded = ours.decode(own, batch.image_index, Prompts(boxes=batch.big_boxes))
-        sparse, dense = meta.prompt_encoder(points=None, boxes=batch.big_boxes, masks=None)
-        masks, _ = meta.mask_decoder(
-            image_embeddings=own,
-            image_pe=meta.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=False,
-        )
+        masks, _ = metas_masks(meta, own, boxes=batch.big_boxes)
     yield Figure("P5", "encoder - Meta's", float((own - other).abs().max()), "", at_most=2e-5)
     error = float((decoded.logits - masks).abs().max())
     yield Figure("P5", "masks' logits - Meta's", error, "", at_most=1e-5)

@@ -11,10 +11,11 @@ import torch
 from torch.optim import AdamW
 
 from benchmarks.models import randomize, transformers_sam
-from ringsam.batch import Batch
+from ringsam.batch import Batch, Sample, collate
 from ringsam.config import Config, MethodConfig
 from ringsam.draws import Draws
 from ringsam.feature_cache import FeatureCache
+from ringsam.geometry import Frame
 from ringsam.method.adaptation import Adaptation
 from ringsam.sam.model import Sam
 from ringsam.training.optim import parameter_groups
@@ -80,24 +81,31 @@ class Work(NamedTuple):
 SMALL = Work("vit_ti", 512, num_images=2, per_image=4)
 
 
-def batch_of(work: Work, *, device: str = "cpu", keys: bool = False) -> Batch:
+def samples_of(work: Work, *, keys: bool = False) -> list[Sample]:
     """Random images with boxes at random places."""
     random = torch.Generator().manual_seed(0)
-    num, side = work.num_images * work.per_image, work.image_size
-    corner = 0.6 * side * torch.rand(num, 2, generator=random)
-    big = torch.cat([corner, corner + 0.36 * side], dim=1)
+    num, side = work.per_image, work.image_size
     inset = 0.1 * side * torch.tensor([1.0, 1.0, -1.0, -1.0])
-    batch = Batch(
-        images=torch.randn(work.num_images, 3, side, side, generator=random),
-        extents=torch.full((work.num_images, 2), side),
-        big_boxes=big,
-        small_boxes=big + inset,
-        image_index=torch.arange(work.num_images).repeat_interleave(work.per_image),
-        object_ids=torch.arange(num),
-        gt_masks=None,
-        image_keys=tuple(map(str, range(work.num_images))) if keys else None,
-    )
-    return batch.to(device)
+    samples = []
+    for i in range(work.num_images):
+        corner = 0.6 * side * torch.rand(num, 2, generator=random)
+        big = torch.cat([corner, corner + 0.36 * side], dim=1)
+        samples.append(
+            Sample(
+                image=torch.randn(3, side, side, generator=random),
+                frame=Frame(side, side, side, side, side),
+                big_boxes=big,
+                small_boxes=big + inset,
+                object_ids=torch.arange(i * num, (i + 1) * num),
+                gt_masks=None,
+                image_key=str(i) if keys else None,
+            )
+        )
+    return samples
+
+
+def batch_of(work: Work, *, device: str = "cpu", keys: bool = False) -> Batch:
+    return collate(samples_of(work, keys=keys)).to(device)
 
 
 class OurStep:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 from transformers import (
     SamConfig,
     SamMaskDecoderConfig,
@@ -17,6 +17,8 @@ from transformers import (
     SamPromptEncoderConfig,
     SamVisionConfig,
 )
+
+from ringsam.sam.meta_layout import to_meta
 
 SIZES = {  # width, depth, heads, blocks that see the whole image
     "vit_b": (768, 12, 12, [2, 5, 8, 11]),
@@ -94,6 +96,32 @@ def metas_sam(size: str, *, image_size: int = 1024) -> nn.Module:
         ),
     )
     return sam.eval()
+
+
+def metas_twin(model: SamModel, size: str) -> Any:
+    """Meta's SAM with the weights of ours."""
+    twin = metas_sam(size, image_size=model.config.vision_config.image_size)
+    twin.load_state_dict(to_meta(model.state_dict(), model.config))
+    return twin
+
+
+def metas_masks(
+    sam: Any,
+    embedding: Tensor,
+    *,
+    boxes: Tensor | None = None,
+    points: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """What Meta's prompt encoder and decoder make of the prompts (n) on one image: logits (n, 1, h, w) and IoU (n, 1)."""
+    sparse, dense = sam.prompt_encoder(points=points, boxes=boxes, masks=None)
+    logits, iou = sam.mask_decoder(
+        image_embeddings=embedding,
+        image_pe=sam.prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=False,
+    )
+    return logits, iou
 
 
 def metas_predictor(sam: nn.Module) -> Any:

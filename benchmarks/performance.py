@@ -8,7 +8,6 @@ Two ways to do the same are timed in turn, with the same random weights and imag
 time, so that other work on the machine hardly counts. On a GPU it is the time until the device is done.
 """
 
-import copy
 import platform
 import statistics
 import subprocess
@@ -16,14 +15,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
-import numpy as np
 import torch
 import transformers
 import tyro
 from lightning.fabric import Fabric
-from torch import Tensor
 
 from benchmarks.equalities import attention, metas_parity, shared_trunk
 from benchmarks.figures import (
@@ -35,20 +31,16 @@ from benchmarks.figures import (
     batch_of,
     device_seconds,
     medians,
+    samples_of,
     seed_method,
 )
-from benchmarks.models import images_of, metas_predictor, metas_sam, randomize, transformers_sam
+from benchmarks.models import metas_twin, randomize, transformers_sam
+from benchmarks.parts import attention_time, bulk_prediction, decoder
 from benchmarks.performance_gpu import GPU_GOALS
 from benchmarks.schedules import SeedSchedule, WesamSchedule
 from benchmarks.tables import RESULTS, publish
-from ringsam.batch import Batch, Sample
 from ringsam.config import Config
 from ringsam.draws import Draws
-from ringsam.geometry import Frame
-from ringsam.predict import Predictor
-from ringsam.sam.meta_layout import to_meta
-from ringsam.sam.model import Prompts, Sam
-from ringsam.sam.preprocess import Preprocess, upsample
 from ringsam.training.memory import TensorBytes, step_memory
 
 
@@ -75,10 +67,8 @@ def seed_steps(options: Options) -> Iterator[Figure]:
 
 def wesam_steps(options: Options) -> Iterator[Figure]:
     """P3: WeSAM's step, and ours with the same prompts."""
-    sam = metas_sam("vit_ti", image_size=512)
-    ours = transformers_sam("vit_ti", image_size=512)
-    sam.load_state_dict(to_meta(randomize(ours, seed=0).state_dict(), ours.config))
-    wesam, batch = WesamSchedule(sam), batch_of(SMALL)
+    model = randomize(transformers_sam("vit_ti", image_size=512), seed=0)
+    wesam, batch = WesamSchedule(metas_twin(model, "vit_ti")), batch_of(SMALL)
     took = medians(
         {
             "wesam": partial(wesam.step, batch),
@@ -89,64 +79,6 @@ def wesam_steps(options: Options) -> Iterator[Figure]:
     )
     for k, asked in (("0", 1.4), ("2", 3.2)):
         yield Figure("P3", f"WeSAM's step / ours, K={k}", took["wesam"] / took[k], "x", asked)
-
-
-def attention_time(options: Options) -> Iterator[Figure]:
-    """Blocks with folded attention, and with each of transformers' own; forward alone and with the backward pass."""
-    tokens = torch.randn(2, 32, 32, 192)
-    layers = {}
-    for name in ("eager", "sdpa", "ours"):
-        kind = "sdpa" if name == "ours" else name
-        model = randomize(transformers_sam("vit_ti", image_size=512, attention=kind), seed=0)
-        layers[name] = (Sam(model).model if name == "ours" else model).vision_encoder.layers
-    for block, where in ((0, "in windows"), (2, "over the image")):
-        for train, what in ((False, "forward"), (True, "forward and backward")):
-            calls = {
-                name: partial(run_layer, layers[name][block], tokens, train=train)
-                for name in layers
-            }
-            took = medians(calls, options.rounds)
-            for other in ("eager", "sdpa"):
-                ratio = took[other] / took["ours"]
-                yield Figure("block", f"{where}, {what}: transformers' {other} / ours", ratio, "x")
-
-
-def run_layer(layer: torch.nn.Module, tokens: Tensor, *, train: bool) -> None:
-    with torch.set_grad_enabled(train):
-        made = layer(tokens.clone().requires_grad_(train))
-        if train:
-            made.square().sum().backward()
-
-
-def decoder(options: Options) -> Iterator[Figure]:
-    """P7: the decoder asked for all objects at once, and object after object as the field does."""
-    model = randomize(transformers_sam("small", image_size=512), seed=0)
-    field, sam = SeedSchedule(copy.deepcopy(model), seed_method(0)), Sam(model)
-    for num, asked in ((8, 2.0), (32, 1.5)):
-        batch = batch_of(SMALL._replace(num_images=1, per_image=num))
-        prompts = Prompts(boxes=batch.big_boxes)
-        with torch.no_grad():
-            embedding = sam.encode(batch.images)
-        ways = {
-            "loop": partial(decode_one_by_one, field, embedding, batch, prompts),
-            "ours": partial(decode_together, sam, embedding, batch, prompts),
-        }
-        took = medians(ways, options.rounds)
-        what = f"decoder, {num} objects: one by one / together"
-        yield Figure("P7", what, took["loop"] / took["ours"], "x", asked)
-
-
-@torch.no_grad()
-def decode_one_by_one(
-    field: SeedSchedule, embedding: Tensor, batch: Batch, prompts: Prompts
-) -> None:
-    for n in range(batch.num_objects):
-        field.decode(field.student, embedding, batch, prompts, n)
-
-
-@torch.no_grad()
-def decode_together(sam: Sam, embedding: Tensor, batch: Batch, prompts: Prompts) -> None:
-    upsample(sam.decode(embedding, batch.image_index, prompts).logits, sam.input_size)
 
 
 def update_share(options: Options) -> Iterator[Figure]:
@@ -166,42 +98,6 @@ def update_share(options: Options) -> Iterator[Figure]:
     yield Figure("P8", "optimizer and EMA, of a step at K=0", share, " %", at_most=5)
 
 
-def bulk_prediction(options: Options) -> Iterator[Figure]:
-    """P13: masks of eight boxes an image, from the image in memory, by Meta's predictor in a loop and by ours."""
-    model = randomize(transformers_sam("vit_ti", image_size=512), seed=0)
-    theirs = metas_sam("vit_ti", image_size=512)
-    theirs.load_state_dict(to_meta(model.state_dict(), model.config))
-    meta = metas_predictor(theirs)
-    ours = Predictor(Sam(model), preprocess=Preprocess(512))
-    (image,) = images_of(num_images=1, image_size=640)
-    boxes = batch_of(SMALL._replace(num_images=1, per_image=8)).big_boxes.numpy()
-
-    def loop() -> list[Any]:
-        meta.set_image(image)
-        return [meta.predict(box=box, multimask_output=False)[0][0] for box in boxes]
-
-    found = ours.predict(image, boxes).masks.numpy()
-    agree = float(np.mean(found == np.stack(loop())))
-    yield Figure("P13", "pixels on which Meta's predictor and ours agree", 100 * agree, " %", 99.9)
-    took = medians({"meta": loop, "ours": partial(ours.predict, image, boxes)}, options.rounds)
-    what = "prediction, 8 boxes an image: Meta's predictor / ours"
-    yield Figure("P13", what, took["meta"] / took["ours"], "x", 1.3)
-    pixels, _ = Preprocess(512).image(image)
-    encoders = {
-        "meta": partial(encode, theirs.image_encoder, pixels[None]),
-        "ours": partial(encode, ours.sam.encode, pixels[None]),
-    }
-    alone = medians(encoders, options.rounds)
-    yield Figure("P13", "of which the encoder: Meta's / ours", alone["meta"] / alone["ours"], "x")
-    share = 100 * alone["ours"] / took["ours"]
-    yield Figure("P13", "the encoder's part of our time", share, " %")
-
-
-@torch.inference_mode()
-def encode(encoder: Any, images: Tensor) -> None:
-    encoder(images)
-
-
 def many_objects(options: Options) -> Iterator[Figure]:
     """P14: a step with 64 objects and one with a single object, ViT-B at 512 px."""
     one = Work("vit_b", 512, num_images=1, per_image=1)
@@ -213,8 +109,7 @@ def many_objects(options: Options) -> Iterator[Figure]:
     )
     peaks = {}
     for name, step in steps.items():
-        with TensorBytes(step.adaptation.state_dict().values()) as counted:
-            counted.restart()
+        with TensorBytes.of(step.adaptation) as counted:
             step()
         peaks[name] = counted.peak
     ratio = peaks["64"] / peaks["1"]
@@ -224,23 +119,11 @@ def many_objects(options: Options) -> Iterator[Figure]:
 def planner(options: Options) -> Iterator[Figure]:
     """What `ringsam plan` foretells of a step from steps of one and two images, and what that step takes."""
     work = SMALL._replace(num_images=6)
-    batch, fabric = batch_of(work), Fabric(accelerator="cpu", devices=1)
-    frame = Frame(*(work.image_size,) * 5)
-    samples = [
-        Sample(
-            image=batch.images[i],
-            frame=frame,
-            big_boxes=batch.big_boxes[batch.image_index == i],
-            small_boxes=batch.small_boxes[batch.image_index == i],
-            object_ids=batch.object_ids[batch.image_index == i],
-            gt_masks=None,
-        )
-        for i in range(work.num_images)
-    ]
+    samples, fabric = samples_of(work), Fabric(accelerator="cpu", devices=1)
     for checkpointing in (False, True):
         step = OurStep(work, seed_method(0), checkpointing=checkpointing)
         foretold = step_memory(step.adaptation, samples[:2], Config(), fabric).of(6)
-        with TensorBytes([*step.adaptation.parameters(), *step.adaptation.buffers()]) as counted:
+        with TensorBytes.of(step.adaptation) as counted:
             step()
             counted.restart()
             step()

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import SamModel
 
+from benchmarks.models import metas_masks
 from benchmarks.wesam import FOCAL_WEIGHT, TEMPERATURE, focal_loss
 from ringsam.batch import Batch
 from ringsam.config import MethodConfig
@@ -166,16 +167,8 @@ class WesamSchedule:
         embedding = sam.image_encoder(images)
         masks, scores = [], []
         for image in range(len(images)):
-            sparse, dense = sam.prompt_encoder(
-                points=None, boxes=batch.big_boxes[batch.image_index == image], masks=None
-            )
-            logits, iou = sam.mask_decoder(
-                image_embeddings=embedding[image : image + 1],
-                image_pe=sam.prompt_encoder.get_dense_pe(),
-                sparse_prompt_embeddings=sparse,
-                dense_prompt_embeddings=dense,
-                multimask_output=False,
-            )
+            boxes = batch.big_boxes[batch.image_index == image]
+            logits, iou = metas_masks(sam, embedding[image : image + 1], boxes=boxes)
             masks.append(F.interpolate(logits, images.shape[-2:], mode="bilinear")[:, 0])
             scores.append(iou)
         return embedding, masks, scores

@@ -6,7 +6,7 @@ from test_weights import assert_same_weights, masks_of, weights_of
 from tiny import tiny_sam
 from torch import nn
 
-from benchmarks.models import metas_sam, randomize, transformers_sam
+from benchmarks.models import metas_masks, metas_sam, metas_twin, randomize, transformers_sam
 from ringsam.sam.meta_layout import config_from_meta, from_meta, meta_name, to_meta
 from ringsam.sam.model import Prompts, Sam
 from ringsam.sam.weights import load_sam, resized, save_meta
@@ -16,9 +16,7 @@ from ringsam.sam.weights import load_sam, resized, save_meta
 def small_pair() -> tuple[Sam, nn.Module]:
     """The same random weights in ours and in Meta's implementation, at 256 px."""
     sam = Sam(randomize(transformers_sam("small", image_size=256), seed=0))
-    theirs = metas_sam("small", image_size=256)
-    theirs.load_state_dict(to_meta(weights_of(sam), sam.model.config))
-    return sam, theirs
+    return sam, metas_twin(sam.model, "small")
 
 
 @pytest.mark.parametrize("size", ["vit_b", "vit_l", "vit_h"])
@@ -98,18 +96,10 @@ def test_masks_agree_with_metas(small_pair, policy):
     labels = torch.tensor([1, 1, 0, 1]).expand(3, -1)
     points, labels = (points, labels) if "points" in policy else (None, None)
     with torch.no_grad():
-        sparse, dense = theirs.prompt_encoder(
-            points=None if points is None else (points, labels), boxes=boxes, masks=None
-        )
+        asked = {"points": None if points is None else (points, labels), "boxes": boxes}
         if policy == "boxes and points":  # Meta puts points first, as transformers does
-            assert sparse.shape[1] == 6
-        masks, iou = theirs.mask_decoder(
-            image_embeddings=embedding,
-            image_pe=theirs.prompt_encoder.get_dense_pe(),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=False,
-        )
+            assert theirs.prompt_encoder(**asked, masks=None)[0].shape[1] == 6
+        masks, iou = metas_masks(theirs, embedding, **asked)
         prompts = Prompts(points, labels, boxes)
         ours = sam.decode(embedding, torch.zeros(3, dtype=torch.long), prompts)
     torch.testing.assert_close(ours.logits, masks, rtol=0, atol=1e-5)

@@ -59,10 +59,10 @@ def test_the_peak_of_six_images_is_foretold_from_one_and_two(disc_data, sam_fold
 
     adaptation = module.adaptation
     optimizer = AdamW(parameter_groups(adaptation, config.optim))
-    with TensorBytes([*adaptation.parameters(), *adaptation.buffers()]) as counted:
+    with TensorBytes.of(adaptation) as counted:
         for _ in range(2):
             counted.restart()
-            memory._step(adaptation, chosen, optimizer, fabric)
+            memory.take_step(adaptation, chosen, optimizer, fabric)
     assert foretold == pytest.approx(counted.peak, rel=0.15)
 
 

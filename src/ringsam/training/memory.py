@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -32,6 +32,11 @@ class TensorBytes(TorchDispatchMode):
         self._seen: set[int] = set()
         for tensor in given:
             self._count(tensor.untyped_storage())
+
+    @classmethod
+    def of(cls, module: nn.Module) -> "TensorBytes":
+        """With a module's weights as those given."""
+        return cls([*module.parameters(), *module.buffers()])
 
     def restart(self) -> None:
         """The peak counts from here."""
@@ -98,20 +103,34 @@ def step_memory(
 ) -> StepMemory:
     """Take real steps with one of the samples and with two, on the device at hand, and count."""
     optimizer = AdamW(parameter_groups(adaptation, config.optim))
-    counted = TensorBytes([*adaptation.parameters(), *adaptation.buffers()])
+    counted = TensorBytes.of(adaptation)
     peaks: dict[int, int] = {}
     with counted:
         for num in (1, 1, 2):  # the first makes Adam's moments
             counted.restart()
             chosen = [samples[i % len(samples)] for i in range(num)]
             try:
-                _step(adaptation, chosen, optimizer, fabric)
+                take_step(adaptation, chosen, optimizer, fabric)
             except Exception as error:
                 if not out_of_memory(error):
                     raise
                 break
             peaks[num] = counted.peak
     return StepMemory(peaks.get(1), peaks.get(2))
+
+
+def take_step(
+    adaptation: Adaptation, samples: Sequence[Sample], optimizer: AdamW, fabric: Fabric
+) -> None:
+    """One whole training step on these images, monitors, optimizer and EMA included."""
+    batch = collate(samples).to(fabric.device)
+    with fabric.autocast():
+        output = adaptation.step(batch, Draws(0, 0))
+        adaptation.monitor(batch, output)
+    output.loss.backward()
+    optimizer.step()
+    adaptation.update_teacher()
+    optimizer.zero_grad()
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -133,16 +152,3 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return int(psutil.virtual_memory().available)
-
-
-def _step(
-    adaptation: Adaptation, samples: Sequence[Sample], optimizer: AdamW, fabric: Fabric
-) -> None:
-    batch = collate(samples).to(fabric.device)
-    with fabric.autocast():
-        output = adaptation.step(batch, Draws(0, 0))
-        adaptation.monitor(batch, output)
-    output.loss.backward()
-    optimizer.step()
-    adaptation.update_teacher()
-    optimizer.zero_grad()
