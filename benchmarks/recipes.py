@@ -143,7 +143,7 @@ def settings_of(recipe: str, seed: int, arguments: Arguments) -> Config:
     config = read_recipe("best" if recipe in COMPARISONS else recipe)
     method, optim = config.method, config.optim
     if recipe == "masks":
-        method = replace(method, colour_vote=1.0, shape_vote=0.0)
+        method = replace(method, colour_vote=1.0, shape_vote=0.0, colour_evidence=0.0)
     if recipe == "wesam":
         method = MethodConfig(prompts="box")
         optim = replace(optim, lr_encoder=1e-4, lr_width=None)  # its own

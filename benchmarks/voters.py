@@ -17,9 +17,9 @@ from torch import Tensor
 
 from benchmarks.tables import RESULTS, publish
 from ringsam.batch import Batch, collate
-from ringsam.config import read_recipe
 from ringsam.data.dataset import TwoBoxDataset, read_two_boxes
 from ringsam.draws import Draws
+from ringsam.method.colours import follow_colours
 from ringsam.method.prompts import make_prompts
 from ringsam.method.self_training import box_regions, shape_prior
 from ringsam.metrics import iou
@@ -49,19 +49,17 @@ def votes(sam: Sam, batch: Batch) -> dict[str, Tensor]:
     sharp, smooth = F.adaptive_avg_pool2d(batch.colour_masks.float(), GRID).unbind(dim=1)
     shape = shape_prior(batch, grid=GRID)
     colours = (sharp + smooth) / 2
-    method = read_recipe("best").method
-    colour_share, shape_share = method.colour_vote, method.shape_vote
+    thirds = (colours + shape + teacher) / 3
     return {
         "colours as they are": sharp,
         "colours smoothed": smooth,
         "both readings": colours,
         "place": shape,
         "teacher": teacher,
-        "colours 0.7, teacher 0.3": 0.7 * colours + 0.3 * teacher,
-        "thirds": (colours + shape + teacher) / 3,
-        "best": colour_share * colours
-        + shape_share * shape
-        + (1 - colour_share - shape_share) * teacher,
+        "colours 1/2, place 1/4, teacher 1/4": colours / 2 + shape / 4 + teacher / 4,
+        "thirds": thirds,
+        "place, and the object's own colours": follow_colours(shape, batch, weight=0.5),
+        "thirds, and the object's own colours: best": follow_colours(thirds, batch, weight=0.5),
     }
 
 

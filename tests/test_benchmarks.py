@@ -97,20 +97,20 @@ def test_the_strong_view_changes_the_image_and_not_its_padding():
     assert torch.equal(view[..., 40:], batch.images[..., 40:])
 
 
+VOTES = {"method.colour_vote", "method.shape_vote", "method.colour_evidence"}
 DIFFERENCES = {
     "box_prompts": {"method.prompts"},
-    "boxes_alone": {"method.self_training", "method.colour_vote", "method.shape_vote"},
-    "colours_alone": {
-        "method.colour_vote", "method.shape_vote", "method.box_constraint", "method.gamma",
-    },
+    "boxes_alone": {"method.self_training", *VOTES},
+    "colours_alone": {*VOTES, "method.box_constraint", "method.gamma"},
     "seed_box": {"method.prompts"},
     "seed_box_core": {"method.prompts"},
-    "teacher_alone": {"method.colour_vote", "method.shape_vote", "method.box_constraint"},
+    "teacher_alone": {*VOTES, "method.box_constraint"},
     "with_contrast": {"method.alpha"},
     "without_boxes": {"method.box_constraint"},
-    "without_colours": {"method.colour_vote"},
+    "without_colours": {"method.colour_vote", "method.shape_vote"},
     "without_distillation": {"method.gamma"},
-    "without_shape": {"method.shape_vote"},
+    "without_evidence": {"method.colour_evidence"},
+    "without_shape": {"method.colour_vote", "method.shape_vote"},
     "without_teacher": {"method.colour_vote", "method.shape_vote"},
 }  # fmt: skip
 
@@ -145,6 +145,6 @@ def test_a_shifted_set_has_boxes_as_people_draw_them(tmp_path):
 
 def test_every_voter_is_judged(disc_data, sam_folder):
     found = judge(disc_data, load_sam(str(sam_folder)), num_images=2)
-    assert {"place", "teacher", "both readings", "best"} <= found.keys()
+    assert {"place", "teacher", "both readings", "thirds"} <= found.keys()
     assert all(0 <= score <= 1 and entropy > 0 for score, entropy in found.values())
     assert found["place"][0] > 0.7  # discs are ellipses

@@ -75,6 +75,8 @@ class MethodConfig:
     """Share of the colour model (GrabCut seeded by the two boxes) in those targets; the teacher has what is left."""
     shape_vote: Fraction = 0.0
     """Share of the place alone: an ellipse half way between the two boxes, with soft edges."""
+    colour_evidence: Weight = 0.0
+    """How far the targets follow the object's own colours, modelled from what the votes believe: factor of their log odds."""
     box_constraint: Weight = 0.0
     """Weight of what the boxes know for certain: object in the small box, background outside the big one."""
 

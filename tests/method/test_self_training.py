@@ -33,15 +33,17 @@ def test_targets_are_certain_where_the_boxes_are_and_blended_in_the_ring():
     batch = disc_batch()
     regions = box_regions(batch, grid=GRID)
     colour = batch.gt_masks.flip(1)
-    seen = torch.nn.functional.avg_pool2d(colour.float(), 2)
-    targets = make_targets(logits(4), regions, [(seen, 0.25), (torch.full_like(seen, 0.3), 0.5)])
+    voted = replace(batch, colour_masks=colour[:, None])
+    config = MethodConfig(colour_vote=0.25, shape_vote=0.5)
+    targets = make_targets(logits(4), regions, voted, config)
+    place = shape_prior(batch, grid=GRID)
     assert (targets[regions.core] == 1).all() and (targets[regions.outside] == 0).all()
     for n, r, c in [(0, 10, 10), (1, 12, 9), (2, 8, 20)]:
         ring = not regions.core[n, r, c] and not regions.outside[n, r, c]
         share = colour[n, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2].float().mean().item()
         teacher = 1 / (1 + math.exp(-logits(4)[n, r, c].item()))
         if ring:
-            expected = 0.25 * teacher + 0.25 * share + 0.5 * 0.3
+            expected = 0.25 * teacher + 0.25 * share + 0.5 * place[n, r, c].item()
             assert targets[n, r, c].item() == pytest.approx(expected, rel=1e-5)
     assert (~regions.core & ~regions.outside).any()
 
@@ -62,7 +64,7 @@ def test_the_shape_prior_is_an_ellipse_half_way_between_the_boxes():
 def test_with_no_other_voter_the_teacher_has_the_whole_vote():
     batch = disc_batch()
     regions = box_regions(batch, grid=GRID)
-    targets = make_targets(logits(4), regions, [])
+    targets = make_targets(logits(4), regions, batch, MethodConfig())
     ring = ~regions.core & ~regions.outside
     torch.testing.assert_close(targets[ring], logits(4).sigmoid()[ring])
 
@@ -70,7 +72,7 @@ def test_with_no_other_voter_the_teacher_has_the_whole_vote():
 def test_self_training_equals_its_formula():
     batch = disc_batch()
     regions = box_regions(batch, grid=GRID)
-    targets = make_targets(logits(4, seed=1), regions, [])
+    targets = make_targets(logits(4, seed=1), regions, batch, MethodConfig())
     losses = self_training_loss(logits(4), targets, regions)
     for n in range(4):
         entropy = inside = shared = squares = 0.0

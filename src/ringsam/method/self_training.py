@@ -14,11 +14,11 @@ from torch import Tensor
 from ringsam.batch import Batch
 from ringsam.config import MethodConfig
 from ringsam.geometry import Cells, cells_inside, cells_touched, ellipse_radius
+from ringsam.method.colours import SoftMasks, follow_colours
 from ringsam.method.losses import Scalar
 from ringsam.method.ranks import share_of
 
 MaskLogits = Float[Tensor, "n h w"]
-SoftMasks = Float[Tensor, "n h w"]
 PerObject = Float[Tensor, " n"]
 
 _STEEPNESS = (
@@ -42,11 +42,7 @@ def mask_terms(
     """The two losses through the frozen decoder, mean over the objects of all ranks."""
     grid = student.shape[-1]
     regions = box_regions(batch, grid=grid)
-    votes = [(shape_prior(batch, grid=grid), config.shape_vote)]
-    if batch.colour_masks is not None:
-        seen = F.adaptive_avg_pool2d(batch.colour_masks.float().mean(dim=1), grid)
-        votes.append((seen, config.colour_vote))
-    targets = make_targets(teacher[:, 0], regions, votes)
+    targets = make_targets(teacher[:, 0], regions, batch, config)
     share = share_of(torch.tensor(float(batch.num_objects), device=student.device))
     count = max(batch.num_objects, 1)
     losses = {
@@ -71,12 +67,24 @@ def shape_prior(batch: Batch, *, grid: int) -> SoftMasks:
 
 
 def make_targets(
-    teacher: MaskLogits, regions: BoxRegions, votes: Sequence[tuple[SoftMasks, float]]
+    teacher: MaskLogits, regions: BoxRegions, batch: Batch, config: MethodConfig
 ) -> SoftMasks:
-    """The voters' probabilities by their shares, the teacher's share the rest; then what the boxes know for certain."""
+    """What colours, place and teacher believe by their shares, moved by the object's own colours; then what the boxes know."""
+    grid = teacher.shape[-1]
+    votes = [(shape_prior(batch, grid=grid), config.shape_vote)]
+    if batch.colour_masks is not None:
+        seen = F.adaptive_avg_pool2d(batch.colour_masks.float().mean(dim=1), grid)
+        votes.append((seen, config.colour_vote))
+    belief = blend(teacher, votes)
+    if config.colour_evidence:
+        belief = follow_colours(belief, batch, weight=config.colour_evidence)
+    return belief.masked_fill(regions.core, 1.0).masked_fill(regions.outside, 0.0)
+
+
+def blend(teacher: MaskLogits, votes: Sequence[tuple[SoftMasks, float]]) -> SoftMasks:
+    """The voters' probabilities by their shares, the teacher's share the rest."""
     rest = 1 - sum(share for _, share in votes)
-    target = rest * teacher.float().sigmoid() + sum(share * mask for mask, share in votes)
-    return target.masked_fill(regions.core, 1.0).masked_fill(regions.outside, 0.0)
+    return rest * teacher.float().sigmoid() + sum(share * mask for mask, share in votes)
 
 
 def self_training_loss(logits: MaskLogits, targets: SoftMasks, regions: BoxRegions) -> PerObject:
