@@ -17,8 +17,9 @@ import lightning as L
 import tyro
 from scipy.stats import spearmanr
 
-from benchmarks.recipes import fit_in_folder, read_miou, refuse_other_settings
+from benchmarks.recipes import fit_in_folder
 from benchmarks.tables import RESULTS, data_sets, publish
+from ringsam.bench.runs import read_miou, refuse_other_settings
 from ringsam.config import Config, read_recipe
 from ringsam.data.dataset import read_two_boxes
 from ringsam.runs import RunFolder, write_folder, write_json

@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from benchmarks.tables import RESULTS, data_sets, publish
-from ringsam.data.colour_model import colour_mask
+from ringsam.bench.runs import grabcut
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.images import read_image
 from ringsam.data.records import ImageRecord, decode_masks
@@ -104,12 +104,6 @@ def ellipses(case: Case) -> Tensor:
     """The ellipse half way between the ellipses of the two boxes."""
     boxes = torch.from_numpy(case.record.big_boxes + case.record.small_boxes) / 2
     return ellipse_radius(boxes, height=case.record.height, width=case.record.width) <= 1
-
-
-def grabcut(record: ImageRecord, pixels: np.ndarray) -> Tensor:
-    """The colour model's own masks, from both boxes: what a person would use without any model."""
-    pairs = zip(record.big_boxes, record.small_boxes, strict=True)
-    return torch.from_numpy(np.stack([colour_mask(pixels, *pair) for pair in pairs]))
 
 
 @torch.inference_mode()

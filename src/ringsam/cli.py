@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "adapt SAM to a folder of images with two boxes per object",
     "resume": "go on with a run that was interrupted",
     "evaluate": "zero-shot against adapted SAM, where masks are known",
+    "bench": "recipes compared on data sets whose test parts have masks",
     "report": "one offline page: curves, table, best and worst objects",
     "predict": "boxes in, masks out, for a whole data set",
     "export": "adapted weights for other tools",

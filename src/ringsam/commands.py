@@ -151,6 +151,45 @@ def evaluate(
     return 0
 
 
+@dataclass
+class BenchArguments:
+    """What to compare."""
+
+    root: Folder
+    """One folder a data set, each with train/two_boxes.json and test/annotations.json, and their images/."""
+    out: Path
+    """Where the runs and the table go."""
+    recipes: tuple[str, ...] = ("grabcut", "seed", "best")
+    """Bundled recipes, YAML files, and grabcut: what the two boxes give without any model."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    epochs: int = 5
+    weights: str = "nano"
+    """What each run begins with: anything that `ringsam train --weights` takes."""
+    input_size: int | None = None
+    """Side of the input frame in pixels; the model's own where not given."""
+    data: tuple[str, ...] | None = None
+    """The data sets of ROOT to take; all of them where not given."""
+    jobs: int = 1
+    """Runs at a time; the cores are shared out among them."""
+
+
+def bench(arguments: Annotated[BenchArguments, tyro.conf.arg(name="")]) -> int:
+    """Compare recipes on data sets with masks in their test parts: one table, one drawing.
+
+    Each is trained from two boxes; nothing is trained or chosen on the masks. A finished run is read, not run again.
+    """
+    from ringsam.bench.runs import Bench
+    from ringsam.bench.runs import bench as run_bench
+
+    options = {name: value for name, value in vars(arguments).items() if name != "out"}
+    wanted = Bench(**options, runs=arguments.out)
+    recipes, seeds = " ".join(wanted.recipes), " ".join(map(str, wanted.seeds))
+    typed = f"ringsam bench {wanted.root} --out {wanted.runs} --recipes {recipes} --seeds {seeds}"
+    table = run_bench(wanted, arguments.out / "table.md", f"{typed} --epochs {wanted.epochs}")
+    print(table.read_text(encoding="utf-8"), end="")
+    return 0
+
+
 def report(run: Folder) -> int:
     """Write one offline page: curves, table, best and worst objects.
 

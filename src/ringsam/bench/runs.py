@@ -1,0 +1,189 @@
+"""Data sets x recipes x seeds: train from two boxes, evaluate on the test masks, one table; a finished run is read, not run again."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from functools import partial
+from multiprocessing import get_context
+from operator import attrgetter
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ringsam.bench.table import GRABCUT, Row, write_tables
+from ringsam.config import Config, PromptPolicy, read_recipe, setting_names
+from ringsam.data.colour_model import Pixels, colour_mask
+from ringsam.data.dataset import read_two_boxes
+from ringsam.data.records import ImageRecord, decode_masks, read_pixels
+from ringsam.errors import InputError
+from ringsam.evaluation.evaluate import evaluate
+from ringsam.metrics import Masks, iou
+from ringsam.runs import RunFolder, write_json
+from ringsam.training.run import resume, train
+
+PROTOCOLS: tuple[PromptPolicy, ...] = ("box", "box+core")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row that is no recipe: its settings, made from `best`'s, and what trains it in a run folder."""
+
+    settings: Callable[[Config], Config]
+    train: Callable[[RunFolder, Path, Config], None]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What to run. `comparisons` must be picklable: each run is a process's."""
+
+    root: Path
+    recipes: Sequence[str]
+    seeds: Sequence[int]
+    epochs: int
+    runs: Path
+    weights: str
+    input_size: int | None = None
+    data: Sequence[str] | None = None
+    once: Sequence[str] = ()
+    jobs: int = 1
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+
+
+def bench(wanted: Bench, table: Path, command: str) -> Path:
+    """Run what is missing; the table is written anew after each run, as CSV, Markdown and SVG. Returns the Markdown.
+
+    Raises InputError where a set lacks a part, and where a finished run has other settings.
+    """
+    runs = [
+        (data, recipe, seed)
+        for seed in wanted.seeds
+        for data in data_sets(wanted.root, wanted.data)
+        for recipe in wanted.recipes
+        if seed == wanted.seeds[0] or recipe not in (GRABCUT, *wanted.once)
+    ]
+    rows: list[Row] = []
+    threads = max((os.cpu_count() or 1) // wanted.jobs, 1)
+    with ProcessPoolExecutor(
+        wanted.jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(threads,)
+    ) as pool:
+        for run in as_completed([pool.submit(run_rows, *one, wanted) for one in runs]):
+            if run.exception():
+                pool.shutdown(cancel_futures=True)
+            rows += run.result()
+            write_tables(sorted(rows, key=partial(_place, wanted=wanted)), table, command)
+    return table
+
+
+def data_sets(root: Path, names: Sequence[str] | None) -> list[Path]:
+    """The folders of `root` with a `train` and a `test` part, in order; those of `names` only, where given."""
+    if not root.is_dir():
+        raise InputError(f"{root}: is not a folder; it holds one folder a data set")
+    found = {path.name: path for path in sorted(root.iterdir()) if (path / "train").is_dir()}
+    missing = [name for name in names or () if name not in found]
+    if missing or not found:
+        mend = "each set is a folder with train/two_boxes.json and test/annotations.json"
+        raise InputError(f"{root}: no data set {', '.join(missing) or 'at all'}; {mend}")
+    return [path for name, path in found.items() if names is None or name in names]
+
+
+def run_rows(data: Path, recipe: str, seed: int, wanted: Bench) -> list[Row]:
+    """One run, evaluated with the big box alone and with both boxes."""
+    if recipe == GRABCUT:
+        score = grabcut_miou(data)
+        return [Row(data.name, recipe, seed, prompts, score, score, 0.0) for prompts in PROTOCOLS]
+    folder = RunFolder(wanted.runs / f"{data.name}-{Path(recipe).stem}-{seed}")
+    finish_run(folder, data, settings_of(recipe, seed, wanted), wanted.comparisons.get(recipe))
+    minutes = sum(epoch["seconds"] for epoch in folder.read_epochs()) / 60
+    rows = []
+    for prompts in PROTOCOLS:
+        zero_shot = wanted.runs / f"{data.name}-zero_shot-{_digest(folder)}-{prompts}.json"
+        before = read_miou(zero_shot, folder.original, data, prompts)
+        adapted = folder.path / f"adapted-{prompts}.json"
+        after = read_miou(adapted, folder.adapted, data, prompts)
+        rows.append(Row(data.name, Path(recipe).stem, seed, prompts, before, after, minutes))
+    return rows
+
+
+def settings_of(recipe: str, seed: int, wanted: Bench) -> Config:
+    """The recipe's settings, with what the comparison of recipes holds equal."""
+    comparison = wanted.comparisons.get(recipe)
+    config = comparison.settings(read_recipe("best")) if comparison else read_recipe(recipe)
+    return replace(
+        config,
+        weights=wanted.weights,
+        epochs=wanted.epochs,
+        seed=seed,
+        data=replace(config.data, input_size=wanted.input_size),
+    )
+
+
+def finish_run(
+    folder: RunFolder, data: Path, config: Config, comparison: Comparison | None = None
+) -> None:
+    """Train what is missing; a folder with other settings is refused, for its figures are another row's."""
+    if folder.is_run():
+        refuse_other_settings(folder, config)
+    if folder.adapted.is_dir():
+        return
+    if comparison:
+        comparison.train(folder, data, config)
+    elif folder.is_run():
+        resume(folder.path)
+    else:
+        train(data / "train" / "two_boxes.json", folder.path, config)
+
+
+def refuse_other_settings(folder: RunFolder, config: Config) -> None:
+    """Stop where the folder's settings are not the ones asked for."""
+    found = folder.read_config()
+    differing = [
+        f"{name} is {attrgetter(name)(found)}, not {attrgetter(name)(config)}"
+        for name in setting_names()
+        if attrgetter(name)(found) != attrgetter(name)(config)
+    ]
+    if differing:
+        mend = "give another --runs, or remove the folder"
+        raise InputError(
+            f"{folder.path}: was run with other settings: {', '.join(differing)}; {mend}"
+        )
+
+
+def grabcut(record: ImageRecord, pixels: Pixels) -> Masks:
+    """The colour model's own masks, from both boxes: what a person would use without any model."""
+    pairs = zip(record.big_boxes, record.small_boxes, strict=True)
+    return torch.from_numpy(np.stack([colour_mask(pixels, *pair) for pair in pairs]))
+
+
+def grabcut_miou(data: Path) -> float:
+    """mIoU of the colour model's own masks of the test objects."""
+    scores = []
+    for record in read_two_boxes(data / "test" / "annotations.json").with_objects().images:
+        truth = decode_masks(record)
+        if truth is None:
+            raise InputError(f"{data / 'test'}: has no masks to compare with")
+        scores.append(iou(grabcut(record, read_pixels(record)), truth))
+    return float(torch.cat(scores).mean())
+
+
+def read_miou(path: Path, weights: Path, data: Path, prompts: PromptPolicy) -> float:
+    """mIoU of these weights on the test masks, from the file if it was measured before; else measured and kept there."""
+    if not path.is_file():
+        evaluation = evaluate(weights, data / "test" / "annotations.json", prompts=prompts)
+        write_json(path, {"miou": evaluation.zero_shot.miou})
+    return float(json.loads(path.read_text(encoding="utf-8"))["miou"])
+
+
+def _digest(folder: RunFolder) -> str:
+    """Tells the weights that a run began with from others."""
+    content = (folder.original / "model.safetensors").read_bytes()
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
+def _place(row: Row, wanted: Bench) -> tuple[str, str, int, int]:
+    """Where the row stands in the table."""
+    recipes = [Path(recipe).stem for recipe in wanted.recipes]
+    return row.data, row.prompts, recipes.index(row.recipe), row.seed
