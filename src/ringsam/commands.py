@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import tyro
 from pydantic import ValidationError
 
-from ringsam.config import DEFAULT_RECIPE, Config, PromptPolicy, read_recipe
+from ringsam.config import DEFAULT_RECIPE, Config, MaskFormat, PromptPolicy, read_recipe
 from ringsam.errors import InputError
 
 Folder = Annotated[Path, tyro.conf.Positional]
@@ -204,20 +204,26 @@ def report(run: Folder) -> int:
 
 
 def predict(
-    run: Folder, images: Folder, boxes: Path, out: Path, prompts: PromptPolicy = "box"
+    run: Folder,
+    images: Folder,
+    boxes: Path,
+    out: Path,
+    prompts: PromptPolicy = "box",
+    format: tuple[MaskFormat, ...] = ("coco", "png"),
 ) -> int:
-    """Masks for every box of a data set, as COCO RLE and as PNG.
+    """Masks for every box of a data set, with a confidence each, as many tools take them.
 
     Args:
         run: A run folder, or any weights that `ringsam train --weights` takes.
         images: The folder of the images.
         boxes: COCO JSON with a big_box (and a small_box) per object.
-        out: A new folder for masks.json and one PNG an object.
+        out: A new folder, with masks.json for coco and a folder for every other format.
         prompts: What SAM is asked with.
+        format: Any of: coco (run lengths), png (one an object), labels (16-bit label map), yolo (YOLO-seg), geojson.
     """
     from ringsam.bulk import predict_files
 
-    summary = predict_files(run, images, boxes, out, prompts=prompts)
+    summary = predict_files(run, images, boxes, out, prompts=prompts, formats=format)
     print(summary)
     return 0
 

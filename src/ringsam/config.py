@@ -31,6 +31,7 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch's generators take
 PromptPolicy = Literal["ring", "box", "box+core"]
+MaskFormat = Literal["coco", "png", "labels", "yolo", "geojson"]
 TrainingPrompts = Literal["ring", "box", "box+core", "mixed"]
 
 STRICT = ConfigDict(extra="forbid")

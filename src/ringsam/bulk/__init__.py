@@ -1,24 +1,25 @@
-"""Masks for a whole data set, written to files: COCO RLE for programs, PNG for people.
+"""Masks for a whole data set, written to files in the formats of many tools.
 
-The work is cut into shards of images. A shard's rows are written when its PNGs are, so an interrupted prediction goes on
+The work is cut into shards of images. A shard's rows are written when its other files are, so an interrupted prediction goes on
 where it stopped, and several processes share the shards without a word between them.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
-from ringsam.bulk.files import Row, coco_rows, write_pngs, write_rows
+from ringsam.bulk.coco import Row, coco_rows, read_rows, write_coco
+from ringsam.bulk.formats import WRITERS, Classes, Found, refuse_unwritable
 from ringsam.bulk.work import Work, ranks
-from ringsam.config import PromptPolicy
+from ringsam.config import MaskFormat, PromptPolicy
 from ringsam.data.dataset import read_two_boxes
-from ringsam.data.records import ImageRecord, read_pixels
+from ringsam.data.records import ImageRecord, TwoBoxData, read_pixels
 from ringsam.errors import InputError
 from ringsam.predict import Predictor, load
 from ringsam.runs import write_atomically
@@ -33,46 +34,51 @@ def predict_files(
     out: Path,
     *,
     prompts: PromptPolicy = "box",
+    formats: Sequence[MaskFormat] = ("coco", "png"),
     shard_size: int = SHARD,
 ) -> str:
-    """Write `masks.json` (COCO with RLE, predicted IoU as `score`) and `png/FILE/ID.png`; says how many.
+    """Write `masks.json` for coco (predicted IoU as `score`), a folder for every other format; says how many.
 
     `out` is there when the last mask is; until then finished shards lie in a hidden folder beside it, and the same
     command goes on from them. Raises InputError for boxes or images that cannot be used, and for an `out` that holds
     anything or cannot be written.
     """
     data = read_two_boxes(boxes, images_in=images)
+    refuse_unwritable(data, formats)
     predictor = load(run_or_weights)
     predictor.to(_device())
     _refuse_used(out)
     with_objects = data.with_objects()
-    records = with_objects.images
+    records, classes = with_objects.images, Classes.of(data)
     shards = [records[i : i + shard_size] for i in range(0, len(records), shard_size)]
-    job = _digest(predictor, boxes, images, prompts, str(shard_size))
+    job = _digest(predictor, boxes, images, prompts, str(shard_size), *formats)
     rank, num_ranks = ranks()
     with _disk_errors_as_input_errors(out):
         work = Work(out.resolve(), job, len(shards))
         for number in range(rank, len(shards), num_ranks):
             if not work.part(number).exists():
-                rows = predict_shard(shards[number], predictor, work.png, prompts=prompts)
+                found = ask_for_masks(shards[number], predictor, classes, prompts=prompts)
+                rows = write_shard(found, work.result, formats)
                 write_atomically(work.part(number), json.dumps(rows, allow_nan=False))
-        write = partial(write_rows, data, path=work.result / "masks.json")
-        num_masks = work.finish(write)
-    if num_masks is None:
+        counts = work.finish(lambda parts: _put_together(data, parts, work.result, formats))
+    if counts is None:
         return (
             f"rank {rank} of {num_ranks} has done its shards; the last rank to finish writes {out}"
         )
     return (
-        f"{num_masks} masks on {len(records)} images in {out} "
-        f"({with_objects.num_skipped} images without boxes skipped)"
+        f"{counts.masks} masks on {len(records)} images in {out} "
+        f"({with_objects.num_skipped} images without boxes skipped, {counts.empty} masks empty)"
     )
 
 
-def predict_shard(
-    records: Sequence[ImageRecord], predictor: Predictor, png: Path, *, prompts: PromptPolicy
-) -> list[Row]:
-    """Ask for the masks of every object on these images; writes the PNGs, returns the rows."""
-    rows: list[Row] = []
+def ask_for_masks(
+    records: Sequence[ImageRecord],
+    predictor: Predictor,
+    classes: Classes,
+    *,
+    prompts: PromptPolicy,
+) -> Iterator[Found]:
+    """The masks of every object, image by image."""
     for record in records:
         prediction = predictor.predict(
             read_pixels(record),
@@ -81,9 +87,35 @@ def predict_shard(
             prompts=prompts,
             object_ids=record.object_ids,
         )
-        rows += coco_rows(record, prediction)
-        write_pngs(record, prediction, png)
+        yield Found(record, coco_rows(record, prediction), prediction.masks.numpy(), classes)
+
+
+def write_shard(found: Iterable[Found], folder: Path, formats: Sequence[MaskFormat]) -> list[Row]:
+    """Write each image's files; returns the rows that make `masks.json`."""
+    rows: list[Row] = []
+    for image in found:
+        for name, write in WRITERS.items():
+            if name in formats:
+                write(image, folder / name)
+        rows += image.rows
     return rows
+
+
+class Counts(NamedTuple):
+    masks: int
+    empty: int  # of them, without a pixel
+
+
+def _put_together(
+    data: TwoBoxData, parts: Sequence[Path], folder: Path, formats: Sequence[MaskFormat]
+) -> Counts:
+    """Write what is of the whole data set."""
+    if "coco" in formats:
+        write_coco(data, parts, folder / "masks.json")
+    if "yolo" in formats:
+        Classes.of(data).write_yaml(folder / "yolo")
+    areas = [row["area"] for row in read_rows(parts)]
+    return Counts(len(areas), areas.count(0))
 
 
 def _refuse_used(out: Path) -> None:

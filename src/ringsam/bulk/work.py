@@ -4,9 +4,11 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from filelock import FileLock
+
+Written = TypeVar("Written")
 
 
 class Ranks(NamedTuple):
@@ -29,14 +31,13 @@ class Work:
         self.num_shards = num_shards
         self.folder = place.with_name(f".{place.name}.{job}.unfinished")
         self.result = self.folder / "result"
-        self.png = self.result / "png"
-        self.png.mkdir(parents=True, exist_ok=True)
+        self.result.mkdir(parents=True, exist_ok=True)
 
     def part(self, number: int) -> Path:
         """The rows of a shard; there when all of it is done."""
         return self.folder / f"{number:06d}.json"
 
-    def finish(self, write: Callable[[Sequence[Path]], int]) -> int | None:
+    def finish(self, write: Callable[[Sequence[Path]], Written]) -> Written | None:
         """Once every shard is done, have `write` put the parts together, and the result in its place: by whoever sees it first.
 
         Returns what `write` does; None while shards are missing.

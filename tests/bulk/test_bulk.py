@@ -16,6 +16,8 @@ from ringsam.data.images import read_image
 from ringsam.errors import InputError
 from ringsam.predict import Predictor
 
+ALL = ("coco", "png", "labels", "yolo", "geojson")
+
 
 def test_every_box_gets_a_mask_as_rle_and_as_png(disc_data, sam_folder, tmp_path):
     out = tmp_path / "masks"
@@ -63,17 +65,19 @@ def test_a_failure_loses_no_finished_shard(disc_data, sam_folder, tmp_path, monk
     with monkeypatch.context() as patch:
         patch.setattr(records, "read_image", fail_at_the_fifth)
         with pytest.raises(InputError, match=r"is cut|masks: cannot be written: No space left"):
-            predict(disc_data, sam_folder, tmp_path / "masks", shard_size=2)
+            predict(disc_data, sam_folder, tmp_path / "masks", shard_size=2, formats=ALL)
     assert not (tmp_path / "masks").exists()
 
     asked = []
     monkeypatch.setattr(
         records, "read_image", lambda path: asked.append(path.name) or read_image(path)
     )
-    assert "18 masks" in predict(disc_data, sam_folder, tmp_path / "masks", shard_size=2)
+    assert "18 masks" in predict(
+        disc_data, sam_folder, tmp_path / "masks", shard_size=2, formats=ALL
+    )
     assert asked == ["4.png", "5.png"]
     assert [path.name for path in tmp_path.iterdir()] == ["masks"]
-    predict(disc_data, sam_folder, tmp_path / "whole")
+    predict(disc_data, sam_folder, tmp_path / "whole", formats=ALL)
     assert_same_files(tmp_path / "masks", tmp_path / "whole")
 
 
@@ -109,11 +113,11 @@ def test_other_boxes_or_prompts_do_not_go_on_from_what_was_done(
 def test_ranks_share_the_shards_and_the_last_puts_them_together(
     disc_data, sam_folder, tmp_path, monkeypatch
 ):
-    predict(disc_data, sam_folder, tmp_path / "whole")
+    predict(disc_data, sam_folder, tmp_path / "whole", formats=ALL)
     monkeypatch.setenv("WORLD_SIZE", "3")
     for rank, expected in ((2, "rank 2 of 3"), (0, "rank 0 of 3"), (1, "18 masks on 6 images")):
         monkeypatch.setenv("RANK", str(rank))
-        said = predict(disc_data, sam_folder, tmp_path / "masks", shard_size=1)
+        said = predict(disc_data, sam_folder, tmp_path / "masks", shard_size=1, formats=ALL)
         assert expected in said
     assert_same_files(tmp_path / "masks", tmp_path / "whole")
 

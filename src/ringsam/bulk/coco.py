@@ -1,39 +1,42 @@
-"""The files of a prediction: COCO JSON with run lengths, and a PNG an object."""
+"""COCO JSON with run lengths: the rows of each image, and the file that they become."""
 
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ringsam.data.masks import Mask, encode_mask
 from ringsam.data.records import ImageRecord, TwoBoxData
 from ringsam.predict import Prediction
 
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
-def write_rows(data: TwoBoxData, parts: Sequence[Path], *, path: Path) -> int:
-    """COCO JSON of all parts, one after the other, so that a large set needs no more memory; how many rows."""
-    unfinished, num_rows = path.with_name(f".{path.name}"), 0
+def write_coco(data: TwoBoxData, parts: Sequence[Path], path: Path) -> None:
+    """COCO JSON of all parts, one after the other, so that a large set needs no more memory."""
+    unfinished = path.with_name(f".{path.name}")
     with unfinished.open("w", encoding="utf-8") as file:
         file.write('{"images": ')
         json.dump([_image_row(record) for record in data.images], file)
         file.write(', "categories": ')
         json.dump([{"id": i, "name": name} for i, name in data.categories.items()], file)
         file.write(', "annotations": [')
-        for part in parts:
-            for row in json.loads(part.read_text(encoding="utf-8")):
-                file.write(("," if num_rows else "") + "\n" + json.dumps(row))
-                num_rows += 1
+        for number, row in enumerate(read_rows(parts)):
+            file.write(("," if number else "") + "\n" + json.dumps(row))
         file.write("\n]}\n")
         file.flush()
         os.fsync(file.fileno())
     os.replace(unfinished, path)
-    return num_rows
+
+
+def read_rows(parts: Sequence[Path]) -> Iterator[Row]:
+    """Every row of the parts, in order."""
+    for part in parts:
+        yield from json.loads(part.read_text(encoding="utf-8"))
 
 
 def _image_row(record: ImageRecord) -> Row:
@@ -55,14 +58,6 @@ def coco_rows(record: ImageRecord, prediction: Prediction) -> list[Row]:
         }
         for i in range(record.num_objects)
     ]
-
-
-def write_pngs(record: ImageRecord, prediction: Prediction, folder: Path) -> None:
-    """One black and white PNG an object, in a folder named like the image."""
-    place = folder / record.file_name
-    place.mkdir(parents=True, exist_ok=True)
-    for object_id, mask in zip(record.object_ids, prediction.masks.numpy(), strict=True):
-        Image.fromarray(mask).save(place / f"{object_id}.png")
 
 
 def _finite(value: float) -> float | None:
