@@ -169,6 +169,18 @@ def test_a_proposed_box_that_is_redrawn_counts_as_drawn(folder, connect, redrawn
     assert content_of(folder)["annotations"] == [row | redrawn | derived]
 
 
+def test_an_undone_redraw_of_a_proposed_box_is_proposed_again(folder, connect):
+    known = {"id": 1, "category_id": 1, "big_box": [1, 1, 9, 9], "small_box": [3, 3, 6, 6]}
+    row = {"image_id": 1, **known, "derived": ["small_box"]}
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [row]}
+    (folder / "two_boxes.json").write_text(json.dumps(content))
+    client = connect()
+    assert save(client, [known | {"small_box": [4, 4, 6, 6]}]).status_code == 200
+    assert "derived" not in content_of(folder)["annotations"][0]
+    assert save(client, [known]).status_code == 200
+    assert content_of(folder)["annotations"] == [row]
+
+
 def test_bad_boxes_are_saved_and_marked(client, folder):
     bad = DRAWN | {"small_box": [20, 15, 60, 25]}
     (saved,) = save(client, [bad]).json()["objects"]

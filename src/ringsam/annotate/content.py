@@ -15,6 +15,7 @@ from ringsam.errors import InputError
 Content = dict[str, Any]
 Row = dict[str, Any]
 Numbers = list[int | float]
+Proposed = dict[str, Numbers | None]  # by the box's name
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,17 @@ def with_image(content: Content, name: str, size: Size) -> tuple[Content, int]:
 
 
 def with_objects(
-    content: Content, image_id: int, drawn: Iterable[DrawnObject], removed: Mapping[int, Row]
+    content: Content,
+    image_id: int,
+    drawn: Iterable[DrawnObject],
+    *,
+    removed: Mapping[int, Row],
+    proposed: Mapping[int, Proposed],
 ) -> tuple[Content, list[Row]]:
     """The content with these objects in place of the image's own, and their rows in the order given.
 
-    An object that is known, be it as `removed` before, keeps the fields that the page does not show.
+    An object that is known, be it as `removed` before, keeps the fields that the page does not show; a box that is
+    as `proposed` by nobody's hand says so.
     """
     old = [row for row in content["annotations"] if row["image_id"] == image_id]
     known = {row["id"]: row for row in (*removed.values(), *old) if row["image_id"] == image_id}
@@ -93,20 +100,25 @@ def with_objects(
         row = known.pop(an_object.id, None) if an_object.id is not None else None
         if row is None:
             row, next_id = {"id": next_id, "image_id": image_id}, next_id + 1
-        rows.append(_changed(row, an_object))
+        rows.append(_changed(row, an_object, proposed.get(row["id"], {})))
     return {**content, "annotations": _replaced(content["annotations"], image_id, rows)}, rows
 
 
-def _changed(row: Row, drawn: DrawnObject) -> Row:
+def proposed_boxes(row: Row) -> Proposed:
+    """The row's boxes that nobody drew, by name."""
+    names = row.get("derived")
+    return {name: row.get(name) for name in names} if isinstance(names, list) else {}
+
+
+def _changed(row: Row, drawn: DrawnObject, proposed: Proposed) -> Row:
     shown = {
         "category_id": drawn.category_id,
         "big_box": drawn.big_box,
         "small_box": drawn.small_box,
     }
-    changes = {key: value for key, value in shown.items() if row.get(key) != value}
-    row = row | changes
-    if isinstance(row.get("derived"), list):  # names the boxes that nobody drew
-        row["derived"] = [name for name in row["derived"] if name not in list(changes)]
+    row = row | {key: value for key, value in shown.items() if row.get(key) != value}
+    if proposed:
+        row["derived"] = [name for name, box in proposed.items() if row.get(name) == box]
         if not row["derived"]:
             del row["derived"]
     return row

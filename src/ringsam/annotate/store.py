@@ -14,9 +14,11 @@ from filelock import FileLock
 from ringsam.annotate.content import (
     Content,
     DrawnObject,
+    Proposed,
     Row,
     image_row,
     new_content,
+    proposed_boxes,
     read_content,
     same_name,
     with_class,
@@ -71,7 +73,9 @@ class BoxFile:
         self._between_servers = FileLock(self.path.with_name(f".{self.path.name}.lock"))
         self._content = new_content()
         self._stamp: tuple[int, ...] | None = None
-        self._removed: dict[int, Row] = {}  # by id: an undo brings them back with all their fields
+        # By id: an undo brings them back, with all their fields and marks
+        self._removed: dict[int, Row] = {}
+        self._proposed: dict[int, Proposed] = {}
         self.content()
 
     def content(self) -> Content:
@@ -125,7 +129,11 @@ class BoxFile:
                 raise Conflict("this image was changed elsewhere since you opened it")
             old = self._rows(picture)
             content, image_id = with_image(self.content(), picture.name, (now.height, now.width))
-            content, rows = with_objects(content, image_id, drawn, self._removed)
+            for row in old:
+                self._proposed[row["id"]] = self._proposed.get(row["id"], {}) | proposed_boxes(row)
+            content, rows = with_objects(
+                content, image_id, drawn, removed=self._removed, proposed=self._proposed
+            )
             self._write(content)
             kept = {row["id"] for row in rows}
             self._removed |= {row["id"]: row for row in old if row["id"] not in kept}
