@@ -1,4 +1,4 @@
-"""`ringsam bench` with two rows more: WeSAM's recipe in our frame, and the ceiling, which is told the true masks.
+"""`ringsam bench` with more rows: WeSAM's recipe in our frame, the ceiling, which is told the true masks, and the ablations.
 
 python -m benchmarks.recipes ROOT --recipes grabcut seed wesam best masks --seeds 0 1 2 --epochs 2 --runs runs/recipes
 
@@ -16,6 +16,7 @@ import tyro
 from lightning import Trainer
 from torch.utils.data import Dataset
 
+from benchmarks.ablations import ABLATIONS
 from benchmarks.tables import RESULTS
 from benchmarks.wesam import WesamAdaptation
 from ringsam.batch import Sample
@@ -57,8 +58,10 @@ def main(arguments: Arguments) -> None:
 
 
 def masks_settings(best: Config) -> Config:
-    """The true masks are the one voter."""
-    method = replace(best.method, colour_vote=1.0, shape_vote=0.0, colour_evidence=0.0)
+    """The true masks are the one voter, and the mask losses the only ones that learn from it."""
+    method = replace(
+        best.method, colour_vote=1.0, shape_vote=0.0, colour_evidence=0.0, pixel_contrast=0.0
+    )
     return replace(best, method=method)
 
 
@@ -83,6 +86,7 @@ def train_wesam(folder: RunFolder, data: Path, config: Config) -> None:
 
 
 COMPARISONS = {
+    **ABLATIONS,
     "wesam": Comparison(wesam_settings, train_wesam),
     "masks": Comparison(masks_settings, train_with_masks),
 }

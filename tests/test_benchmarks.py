@@ -11,13 +11,13 @@ from disc_data import write_disc_data
 from safetensors.torch import load_file
 from tiny import disc_batch, tiny_sam
 
+from benchmarks.ablations import ABLATIONS, CHANGES
 from benchmarks.recipes import Arguments, main
 from benchmarks.shifted import write_set
-from benchmarks.tables import RESULTS
 from benchmarks.voters import judge
 from benchmarks.wesam import WesamAdaptation, strong_view
 from pretrain.pile import coloured_pile
-from ringsam.config import Config, MethodConfig, read_config, read_recipe, setting_names
+from ringsam.config import Config, MethodConfig, read_recipe, setting_names
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import decode_masks
 from ringsam.draws import Draws
@@ -85,32 +85,35 @@ def test_the_strong_view_changes_the_image_and_not_its_padding():
 
 
 VOTES = {"method.colour_vote", "method.shape_vote", "method.colour_evidence"}
+OTHERS = {"method.box_constraint", "method.pixel_contrast"}
 DIFFERENCES = {
     "box_prompts": {"method.prompts"},
-    "boxes_alone": {"method.self_training", *VOTES},
-    "colours_alone": {*VOTES, "method.box_constraint", "method.gamma"},
-    "seed_box": {"method.prompts"},
-    "seed_box_core": {"method.prompts"},
-    "teacher_alone": {*VOTES, "method.box_constraint"},
-    "with_contrast": {"method.alpha"},
+    "boxes_alone": {"method.self_training", "method.pixel_contrast", *VOTES},
+    "cell_contrast": {"method.alpha", "method.pixel_contrast"},
+    "colours_alone": {"method.gamma", *VOTES, *OTHERS},
+    "teacher_alone": {*VOTES, *OTHERS},
     "without_boxes": {"method.box_constraint"},
     "without_colours": {"method.colour_vote", "method.shape_vote"},
+    "without_contrast": {"method.pixel_contrast"},
     "without_distillation": {"method.gamma"},
     "without_evidence": {"method.colour_evidence"},
     "without_shape": {"method.colour_vote", "method.shape_vote"},
     "without_teacher": {"method.colour_vote", "method.shape_vote"},
-}  # fmt: skip
+}
 
 
-def test_an_ablation_differs_from_its_recipe_where_its_name_says_and_nowhere_else():
-    found = {}
-    for path in (RESULTS.parent / "ablations").glob("*.yaml"):
-        base = Config() if path.stem.startswith("seed") else read_recipe("best")
-        config = read_config(path)
-        found[path.stem] = {
-            name for name in setting_names() if attrgetter(name)(config) != attrgetter(name)(base)
-        }
-    assert found == DIFFERENCES
+def differences(one: Config, other: Config) -> set[str]:
+    names = setting_names()
+    return {name for name in names if attrgetter(name)(one) != attrgetter(name)(other)}
+
+
+def test_an_ablation_differs_from_best_where_its_name_says_and_nowhere_else():
+    best = read_recipe("best")
+    assert {
+        name: differences(ABLATIONS[name].settings(best), best) for name in CHANGES
+    } == DIFFERENCES
+    for name in ("seed_box", "seed_box_core"):
+        assert differences(ABLATIONS[name].settings(best), Config()) == {"method.prompts"}
 
 
 def test_a_shifted_set_has_boxes_as_people_draw_them(tmp_path):

@@ -78,6 +78,8 @@ class MethodConfig:
     """Share of the place alone: an ellipse half way between the two boxes, with soft edges."""
     colour_evidence: Weight = 0.0
     """How far the targets follow the object's own colours, modelled from what the votes believe: factor of their log odds."""
+    pixel_contrast: Weight = 0.0
+    """Weight of the contrast of each object's pixels, inside the frozen decoder, with the background around them."""
     box_constraint: Weight = 0.0
     """Weight of what the boxes know for certain: object in the small box, background outside the big one."""
 
@@ -90,7 +92,12 @@ class MethodConfig:
     @property
     def trains_masks(self) -> bool:
         """Whether any term goes through the frozen decoder; in the seed none does."""
-        return self.self_training > 0 or self.box_constraint > 0
+        return self.self_training > 0 or self.box_constraint > 0 or self.contrasts_pixels
+
+    @property
+    def contrasts_pixels(self) -> bool:
+        """Whether the decoder's own pixels are contrasted."""
+        return self.pixel_contrast > 0
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

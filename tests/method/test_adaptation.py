@@ -109,7 +109,9 @@ def test_the_prompts_are_shared_by_teacher_and_student():
     adaptation, batch = build(prompts="ring"), disc_batch()
     asked = []
     decode = adaptation.sam.decode
-    adaptation.sam.decode = lambda e, i, prompts: asked.append(prompts) or decode(e, i, prompts)
+    adaptation.sam.decode = lambda e, i, prompts, **options: (
+        asked.append(prompts) or decode(e, i, prompts, **options)
+    )
     adaptation.monitor(batch, adaptation.step(batch, DRAWS))
     assert len(asked) == 2
     assert asked[0] is asked[1]
@@ -249,8 +251,8 @@ def test_a_teacher_that_surely_sees_nothing_is_trusted_but_teaches_nothing():
     adaptation, batch = build(entropy_thresh=1e-9), disc_batch()
     decode = adaptation.sam.decode
 
-    def decode_nothing(*arguments):
-        decoded = decode(*arguments)
+    def decode_nothing(*arguments, **options):
+        decoded = decode(*arguments, **options)
         return decoded._replace(logits=torch.full_like(decoded.logits, -50.0))
 
     adaptation.sam.decode = decode_nothing

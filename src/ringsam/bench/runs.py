@@ -30,10 +30,10 @@ PROTOCOLS: tuple[PromptPolicy, ...] = ("box", "box+core")
 
 @dataclass(frozen=True)
 class Comparison:
-    """A row that is no recipe: its settings, made from `best`'s, and what trains it in a run folder."""
+    """A row that is no recipe: its settings, made from `best`'s, and what trains it in a run folder, if not ringsam itself."""
 
     settings: Callable[[Config], Config]
-    train: Callable[[RunFolder, Path, Config], None]
+    train: Callable[[RunFolder, Path, Config], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def finish_run(
         refuse_other_settings(folder, config)
     if folder.adapted.is_dir():
         return
-    if comparison:
+    if comparison and comparison.train:
         comparison.train(folder, data, config)
     elif folder.is_run():
         resume(folder.path)

@@ -81,9 +81,11 @@ class Adaptation(nn.Module):
 
             # Teacher model: pseudo-labels, trusted where the entropy is low
             teacher = self.teacher(trunk)
-            logits = self.sam.decode(teacher.embedding, batch.image_index, prompts).logits
+            taught = self.sam.decode(
+                teacher.embedding, batch.image_index, prompts, with_pixels=config.contrasts_pixels
+            )
             pseudo = PseudoLabels.from_logits(
-                logits,
+                taught.logits,
                 input_size=self.sam.input_size,
                 grid=self.sam.grid,
                 entropy_thresh=config.entropy_thresh,
@@ -120,11 +122,14 @@ class Adaptation(nn.Module):
         # Beyond the seed: the student's masks against boxes, colours and teacher
         decoded = None
         if config.trains_masks:
-            decoded = self.sam.decode(student.embedding, batch.image_index, prompts)
-            terms |= mask_terms(decoded.logits, logits, batch, config)
+            decoded = self.sam.decode(
+                student.embedding, batch.image_index, prompts, with_pixels=config.contrasts_pixels
+            )
+            terms |= mask_terms(decoded, taught, batch, config, draws=draws)
             weights |= {
                 "self_training": config.self_training,
                 "box_constraint": config.box_constraint,
+                "pixel_contrast": config.pixel_contrast,
             }
 
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()

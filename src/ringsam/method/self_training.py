@@ -13,10 +13,13 @@ from torch import Tensor
 
 from ringsam.batch import Batch
 from ringsam.config import MethodConfig
+from ringsam.draws import Draws
 from ringsam.geometry import Cells, cells_inside, cells_touched, ellipse_radius
 from ringsam.method.colours import SoftMasks, follow_colours
 from ringsam.method.losses import Scalar
+from ringsam.method.pixel_contrast import pixel_contrast_loss
 from ringsam.method.ranks import share_of
+from ringsam.sam.model import Decoded
 
 MaskLogits = Float[Tensor, "n h w"]
 PerObject = Float[Tensor, " n"]
@@ -34,21 +37,28 @@ class BoxRegions(NamedTuple):
 
 
 def mask_terms(
-    student: Float[Tensor, "n 1 h w"],
-    teacher: Float[Tensor, "n 1 h w"],
-    batch: Batch,
-    config: MethodConfig,
+    student: Decoded, teacher: Decoded, batch: Batch, config: MethodConfig, *, draws: Draws
 ) -> dict[str, Scalar]:
-    """The two losses through the frozen decoder, mean over the objects of all ranks."""
-    grid = student.shape[-1]
-    regions = box_regions(batch, grid=grid)
-    targets = make_targets(teacher[:, 0], regions, batch, config)
-    share = share_of(torch.tensor(float(batch.num_objects), device=student.device))
+    """The losses through the frozen decoder, mean over the objects of all ranks."""
+    logits = student.logits[:, 0]
+    regions = box_regions(batch, grid=logits.shape[-1])
+    targets = make_targets(teacher.logits[:, 0], regions, batch, config)
+    share = share_of(torch.tensor(float(batch.num_objects), device=logits.device))
     count = max(batch.num_objects, 1)
     losses = {
-        "self_training": self_training_loss(student[:, 0], targets, regions),
-        "box_constraint": box_constraint_loss(student[:, 0], regions),
+        "self_training": self_training_loss(logits, targets, regions),
+        "box_constraint": box_constraint_loss(logits, regions),
     }
+    if student.pixels is not None and teacher.pixels is not None:
+        losses["pixel_contrast"] = pixel_contrast_loss(
+            student.pixels,
+            teacher.pixels,
+            targets,
+            regions.outside,
+            batch,
+            temperature=config.temperature,
+            draws=draws,
+        )
     return {name: share * loss.sum() / count for name, loss in losses.items()}
 
 

@@ -15,6 +15,9 @@ from ringsam.geometry import Boxes, Points
 from ringsam.sam.attention import fold_attention
 
 Embedding = Float[Tensor, "b c h w"]
+DecoderPixels = Float[
+    Tensor, "n p h w"
+]  # the decoder's upscaled embedding, which its mask tokens read
 
 # Floats the decoder keeps for one object and one cell of the grid, per channel (measured: two layers, upscaling).
 _DECODER_FLOATS = 24
@@ -36,6 +39,7 @@ class Decoded(NamedTuple):
 
     logits: Float[Tensor, "n 1 h w"]  # at a quarter of the input frame
     iou: Float[Tensor, " n"]  # as SAM predicts it
+    pixels: DecoderPixels | None = None  # where asked for, at the logits' resolution
 
 
 class Patches(nn.Module):
@@ -145,41 +149,56 @@ class Sam(nn.Module):
         image_index: Int[Tensor, " n"],
         prompts: Prompts,
         *,
+        with_pixels: bool = False,
         memory_bytes: int = 1 << 30,
     ) -> Decoded:
         """One mask for each prompt, whichever image it is on; works in chunks that fit the memory given."""
         if len(image_index) == 0:
-            return self._decode_nothing(embedding)
+            return self._decode_nothing(embedding, with_pixels=with_pixels)
         chunk = max(1, memory_bytes // (embedding[0].numel() * _DECODER_FLOATS * 4))
         position = self.model.get_image_wide_positional_embeddings()
         # With gradients, a chunk's inner values are made again in the backward pass: memory stays a chunk's.
         again = torch.is_grad_enabled() and len(image_index) > chunk
-        decode = partial(checkpoint, self._decode, use_reentrant=False) if again else self._decode
+        decode = partial(self._decode, with_pixels=with_pixels)
+        if again:
+            decode = partial(checkpoint, decode, use_reentrant=False)
         chunks = [
             decode(embedding[rows], position, prompts.rows(start, start + len(rows)))
             for start, rows in zip(
                 range(0, len(image_index), chunk), image_index.split(chunk), strict=True
             )
         ]
-        return Decoded(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
+        kept = [chunk if with_pixels else chunk[:2] for chunk in chunks]
+        return Decoded(*(torch.cat(parts) for parts in zip(*kept, strict=True)))
 
-    def _decode(self, embedding: Embedding, position: Tensor, prompts: Prompts) -> Decoded:
+    def _decode(
+        self, embedding: Embedding, position: Tensor, prompts: Prompts, *, with_pixels: bool
+    ) -> Decoded:
         sparse, dense = self.model.prompt_encoder(
             input_points=None if prompts.points is None else prompts.points[:, None],
             input_labels=None if prompts.labels is None else prompts.labels[:, None],
             input_boxes=None if prompts.boxes is None else prompts.boxes[:, None],
             input_masks=None,
         )
-        logits, iou = self.model.mask_decoder(
-            image_embeddings=embedding,
-            image_positional_embeddings=position.expand(len(embedding), -1, -1, -1),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=False,
+        upscaled: list[Tensor] = []
+        hook = self.model.mask_decoder.upscale_conv2.register_forward_hook(
+            lambda part, given, output: upscaled.append(output)
         )
-        return Decoded(logits[:, 0], iou[:, 0, 0])  # (n, 1, 4h, 4w), (n,)
+        with hook:
+            logits, iou = self.model.mask_decoder(
+                image_embeddings=embedding,
+                image_positional_embeddings=position.expand(len(embedding), -1, -1, -1),
+                sparse_prompt_embeddings=sparse,
+                dense_prompt_embeddings=dense,
+                multimask_output=False,
+            )
+        # (n, 1, 4h, 4w), (n,), (n, p, 4h, 4w)
+        return Decoded(logits[:, 0], iou[:, 0, 0], upscaled[0] if with_pixels else None)
 
-    def _decode_nothing(self, embedding: Embedding) -> Decoded:
+    def _decode_nothing(self, embedding: Embedding, *, with_pixels: bool) -> Decoded:
         side = 4 * self.grid
         connected = embedding.sum() * 0.0  # keeps the graph, so that every rank runs backward
-        return Decoded(embedding.new_zeros((0, 1, side, side)) + connected, connected.expand(0))
+        logits = embedding.new_zeros((0, 1, side, side)) + connected
+        width = self.model.mask_decoder.upscale_conv2.out_channels
+        pixels = logits.expand(-1, width, -1, -1) if with_pixels else None
+        return Decoded(logits, connected.expand(0), pixels)
