@@ -148,6 +148,7 @@ def gradient_reach(output: StepOutput, adaptation: Adaptation, config: Config) -
         "contrast": method.alpha,
         "self_training": method.self_training,
         "box_constraint": method.box_constraint,
+        "pixel_contrast": method.pixel_contrast,
     }
     encoder = list(adaptation.trained_parts().encoder.values())
     for name in (name for name, weight in weights.items() if weight > 0):

@@ -9,7 +9,7 @@ import lightning as L
 
 from ringsam.runs import RunFolder, write_atomically
 
-TERMS = ("contrast", "distill", "self_training", "box_constraint")
+TERMS = ("contrast", "distill", "self_training", "box_constraint", "pixel_contrast")
 
 
 class EpochLog(L.Callback):
