@@ -8,8 +8,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 from tiny import tiny_sam
 
-from ringsam.annotate.preview import Preview
 from ringsam.annotate.server import create_app, open_project
+from ringsam.pages.preview import Preview
 from ringsam.predict import Predictor
 from ringsam.sam.preprocess import Preprocess
 

@@ -10,11 +10,13 @@ from PIL import Image
 from starlette.testclient import TestClient
 from test_saving import DRAWN, keys_of, opened, save
 
+import ringsam
 import ringsam.annotate
-from ringsam.annotate.guard import MAX_BODY_BYTES, Guard
+import ringsam.pages
 from ringsam.annotate.server import open_project
 from ringsam.cli import main
 from ringsam.errors import InputError
+from ringsam.pages.guard import MAX_BODY_BYTES, Guard
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:80", "127.0.0.1:4711", "[::1]:80"])
@@ -126,8 +128,7 @@ def test_every_answer_forbids_foreign_scripts(client):
 
 
 def test_the_page_asks_nothing_of_other_sites():
-    static = Path(ringsam.annotate.__file__).parent / "static"
-    for file in static.iterdir():
+    for file in Path(ringsam.__file__).parent.glob("*/static/*"):
         text = file.read_text().replace("http://www.w3.org/2000/svg", "")
         assert "http:" not in text and "https:" not in text and "//cdn" not in text, file.name
         assert "innerHTML" not in text and "style=" not in text, file.name
@@ -145,7 +146,7 @@ def test_a_script_in_a_name_is_data(folder, connect):
 
 
 def test_without_the_web_extra_the_command_says_what_to_install(capsys, folder, monkeypatch):
-    monkeypatch.setattr(ringsam.annotate, "find_spec", lambda name: None)
+    monkeypatch.setattr(ringsam.pages, "find_spec", lambda name: None)
     arguments = ["annotate", str(folder / "images"), "--out", str(folder / "two_boxes.json")]
     assert main(arguments) == 2
     said = capsys.readouterr().err

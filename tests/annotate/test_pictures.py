@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from test_saving import opened
 
-from ringsam.annotate.pictures import Pictures
-from ringsam.annotate.preview import Preview
 from ringsam.data import read_image
+from ringsam.pages.pictures import find_pictures
+from ringsam.pages.preview import Preview
 
 
 def image_of(answer) -> np.ndarray:
@@ -83,7 +83,7 @@ def test_of_images_passed_by_while_one_is_encoded_only_the_newest_is_encoded(
 ):
     for name in "cdef":
         Image.new("RGB", (9, 9)).save(folder / "images" / f"{name}.png")
-    pictures = Pictures(folder / "images", named_from=folder / "images")
+    pictures = find_pictures(folder / "images", named_from=folder / "images")
     preview, encoded = Preview(predictor, pictures), []
     begun, go_on = threading.Event(), threading.Event()
 
@@ -111,7 +111,7 @@ def test_of_images_passed_by_while_one_is_encoded_only_the_newest_is_encoded(
 
 def test_a_name_that_is_not_utf8_is_left_out_and_told(folder, connect):
     (folder / "images" / "b.png").rename(folder / "images" / os.fsdecode(b"caf\xe9.png"))
-    pictures = Pictures(folder / "images", named_from=folder / "images")
+    pictures = find_pictures(folder / "images", named_from=folder / "images")
     assert pictures.left_out == [
         r"'caf\udce9.png': its name is not UTF-8; rename the file or its folder"
     ]

@@ -1,9 +1,8 @@
 """The page on which a person draws two boxes per object."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
-from ringsam.errors import InputError
+from ringsam.pages import refuse_without_web
 
 
 def annotate(
@@ -13,9 +12,7 @@ def annotate(
 
     Raises InputError where the images, the file, the weights or the address cannot be used.
     """
-    missing = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise InputError(f"the page needs {' and '.join(missing)}; run `pip install ringsam[web]`")
+    refuse_without_web()
     from ringsam.annotate.server import serve
 
     return serve(images, out, weights=weights, host=host, port=port)

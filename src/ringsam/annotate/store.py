@@ -25,17 +25,14 @@ from ringsam.annotate.content import (
     with_image,
     with_objects,
 )
-from ringsam.annotate.pictures import Picture
 from ringsam.data.boxes import judge_boxes
 from ringsam.data.fields import Size
 from ringsam.data.findings import RowProblem
 from ringsam.data.images import image_size
 from ringsam.errors import InputError
+from ringsam.pages.page import Conflict
+from ringsam.pages.pictures import Picture
 from ringsam.runs import write_json
-
-
-class Conflict(Exception):
-    """The image's objects are no longer those that the change was made on."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-// The lists beside the image. All text goes through textContent: a file's or a class's name is never markup.
+// The lists beside the image.
+import { made, refill } from "./shared/elements.js";
 
 export function listImages(list, images, index, open) {
   const rows = images.map(({ name, seen, num_objects, num_problems }, place) => {
@@ -48,13 +49,6 @@ export function listObjects(list, objects, { selected, classes, problemsOf, sele
   refill(list, rows);
 }
 
-/** The keyboard stays where it was. */
-function refill(list, rows) {
-  const focused = [...list.querySelectorAll("button")].indexOf(document.activeElement);
-  list.replaceChildren(...rows);
-  list.querySelectorAll("button")[focused]?.focus();
-}
-
 function sizeOf({ big_box: box }) {
   return box ? `${Math.round(box[2] - box[0])} × ${Math.round(box[3] - box[1])}` : "";
 }
@@ -63,10 +57,4 @@ function chip(colour) {
   const dot = made("span", { className: "chip" });
   dot.style.background = colour;
   return dot;
-}
-
-function made(tag, properties, children = []) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
 }

@@ -1,13 +1,15 @@
 // The page: one image at a time, its objects, and the keys.
 import * as api from "./api.js";
-import { moved, resized } from "./boxes.js";
+import { moved, resized } from "./shared/boxes.js";
 import { Classes } from "./classes.js";
 import { listenToKeys } from "./keys.js";
 import { listClasses, listObjects } from "./lists.js";
 import { Previews } from "./previews.js";
+import { showProgress } from "./progress.js";
 import { Sheet } from "./sheet.js";
-import { Stage } from "./stage.js";
-import { at, hint, notice, showProgress, silence } from "./words.js";
+import { Conflict } from "./shared/server.js";
+import { Stage } from "./shared/stage.js";
+import { at, hint, notice, silence } from "./shared/words.js";
 
 const HINTS = {
   big_box: "Drag a big box that surely holds the object.",
@@ -169,7 +171,7 @@ function renderLists() {
 function saved(state, error) {
   at("saved").textContent = { saving: "Saving …", saved: "Saved", unsaved: "Not saved" }[state];
   at("saved").className = state;
-  if (error instanceof api.Conflict) {
+  if (error instanceof Conflict) {
     notice(`Not saved: ${error.message}.`, "Load what is there now", () => open(index));
   } else if (error) {
     notice(`Not saved: ${error.message}`, "Try again", () => sheet.save());

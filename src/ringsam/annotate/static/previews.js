@@ -1,5 +1,5 @@
 // The masks that SAM would give, asked for one at a time, the last drawn object first.
-import * as api from "./api.js";
+import { mask } from "./shared/server.js";
 import { isWhole } from "./sheet.js";
 
 export class Previews {
@@ -33,7 +33,7 @@ export class Previews {
     const answer = { box: String(big_box), mask: null };
     this.asked.set(key, answer);
     try {
-      answer.mask = await api.mask(this.sheet.key, big_box);
+      answer.mask = await mask(this.sheet.key, big_box);
       this.came();
     } catch (error) {
       this.failed(error);

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from ringsam.annotate.pictures import Picture, Pictures
 from ringsam.data.boxes import Box
+from ringsam.data.masks import Mask
 from ringsam.geometry import Frame
+from ringsam.pages.pictures import Picture, Pictures
 from ringsam.predict import Predictor, as_boxes
 from ringsam.sam.model import Prompts
 from ringsam.sam.preprocess import logits_to_image
@@ -51,27 +51,44 @@ class Preview:
                 self._waiting.release()
                 self._encoded(self._newest)
 
-    @torch.inference_mode()
     def mask(self, picture: Picture, big_box: Sequence[float]) -> PreviewMask | None:
         """None where SAM finds nothing. Raises InputError for a box that has no part of the image."""
+        logits, frame = self._logits(picture, big_box)
+        return preview_of(_drawn(logits, _as_shown(frame)), frame)
+
+    def exact_mask(self, picture: Picture, big_box: Sequence[float]) -> Mask:
+        """The mask in the image's own pixels; raises InputError as `mask` does."""
+        return _drawn(*self._logits(picture, big_box))
+
+    @torch.inference_mode()
+    def _logits(self, picture: Picture, big_box: Sequence[float]) -> tuple[Tensor, Frame]:
         with self._lock:
             embedding, frame = self._encoded(picture)
             box = frame.boxes_to_input(as_boxes([big_box], "big_box", frame)).to(embedding.device)
             index = torch.zeros(1, dtype=torch.long, device=embedding.device)
-            decoded = self.predictor.sam.decode(embedding, index, Prompts(boxes=box))
-        shown = _as_shown(frame)
-        mask = (logits_to_image(decoded.logits, shown)[0] > 0).cpu().numpy()
-        found = Image.fromarray(mask).getbbox()
-        if found is None:
-            return None
-        x, y = frame.image_width / shown.image_width, frame.image_height / shown.image_height
-        place = (found[0] * x, found[1] * y, found[2] * x, found[3] * y)
-        return PreviewMask(place, _data_url(_edged(mask).crop(found)))
+            return self.predictor.sam.decode(embedding, index, Prompts(boxes=box)).logits, frame
 
     @torch.inference_mode()
     def _encode(self, picture: Picture) -> tuple[Tensor, Frame]:
         pixels, frame = self.predictor.preprocess.image(self.pictures.pixels(picture.path))
         return self.predictor.sam.encode(pixels[None].to(self.predictor.sam.device)), frame
+
+
+def preview_of(mask: Mask, frame: Frame) -> PreviewMask | None:
+    """The mask, of the image's proportions, as the page draws it; None where it is empty."""
+    found = Image.fromarray(mask).getbbox()
+    if found is None:
+        return None
+    x, y = frame.image_width / mask.shape[1], frame.image_height / mask.shape[0]
+    left, top, right, bottom = found
+    picture = _edged(Image.fromarray(mask).crop((left - 1, top - 1, right + 1, bottom + 1)))
+    picture = picture.crop((1, 1, picture.width - 1, picture.height - 1))
+    picture.thumbnail((_LARGEST_SIDE_PX, _LARGEST_SIDE_PX), Image.Resampling.NEAREST)
+    return PreviewMask((left * x, top * y, right * x, bottom * y), _data_url(picture))
+
+
+def _drawn(logits: Tensor, frame: Frame) -> Mask:
+    return (logits_to_image(logits, frame)[0] > 0).cpu().numpy()
 
 
 def _as_shown(frame: Frame) -> Frame:
@@ -81,11 +98,11 @@ def _as_shown(frame: Frame) -> Frame:
     return frame._replace(image_height=height, image_width=width)
 
 
-def _edged(mask: npt.NDArray[np.bool_]) -> Image.Image:
+def _edged(mask: Image.Image) -> Image.Image:
     """Gray: bright at the mask's edge, dimmer inside, black elsewhere."""
-    inner = np.asarray(Image.fromarray(mask.astype(np.uint8)).filter(ImageFilter.MinFilter(3)))
-    gray = np.where(inner > 0, _INSIDE, np.where(mask, _EDGE, 0)).astype(np.uint8)
-    return Image.fromarray(gray)
+    inner = mask.convert("L").filter(ImageFilter.MinFilter(3))
+    gray = np.where(np.asarray(inner) > 0, _INSIDE, np.where(np.asarray(mask), _EDGE, 0))
+    return Image.fromarray(gray.astype(np.uint8))
 
 
 def _data_url(image: Image.Image) -> str:

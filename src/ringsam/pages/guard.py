@@ -71,7 +71,7 @@ class Guard:
         given = cookie_parser(headers.get("cookie", "")).get(self.cookie)
         if _same(headers.get("x-ringsam-token") or given or "", self.token):
             return None
-        return PlainTextResponse("open the whole address that `ringsam annotate` printed", 401)
+        return PlainTextResponse("open the whole address that ringsam printed in the terminal", 401)
 
 
 def _same(given: str, token: str) -> bool:

@@ -1,5 +1,4 @@
 // What the page says around the image.
-import { listImages } from "./lists.js";
 
 export const at = (id) => document.getElementById(id);
 
@@ -20,13 +19,4 @@ export function notice(text, mend = "Close", action = () => {}) {
 
 export function silence() {
   at("notice").hidden = true;
-}
-
-export function showProgress(images, index, go) {
-  const seen = images.filter((image) => image.seen).length;
-  at("progress-text").textContent = `${seen} of ${images.length} images`;
-  Object.assign(at("progress"), { max: images.length, value: seen });
-  at("previous").disabled = index === 0;
-  at("next").disabled = index === images.length - 1;
-  listImages(at("images"), images, index, go);
 }

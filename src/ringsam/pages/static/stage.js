@@ -1,7 +1,7 @@
 // The image with its boxes: draws them, and turns what the pointer does into boxes.
-import { pixelsOf } from "./api.js";
 import { HANDLES, area, between, contains, moved, resized } from "./boxes.js";
 import { Camera } from "./camera.js";
+import { pixelsOf } from "./server.js";
 import { boxesOf, element, handlesOf, maskOf, outlined, picture } from "./shapes.js";
 
 const SENT_SIDE = 2048; // pixels of an image that the server sends at once

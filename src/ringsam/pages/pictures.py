@@ -1,7 +1,8 @@
-"""The images to draw on, by keys that tell nothing of their paths."""
+"""The images that a page shows, by keys that tell nothing of their paths."""
 
 import hashlib
 import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,28 +28,14 @@ class Picture:
 
 
 class Pictures:
-    """All images below a folder, in order; `left_out` tells of links that lead out of it and names that are not UTF-8."""
+    """Images by their keys; `left_out` tells of those that cannot be shown, and why."""
 
-    def __init__(self, folder: Path, *, named_from: Path) -> None:
-        """Names are relative to `named_from`. Raises InputError where there is no image."""
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; name the folder of the images")
+    def __init__(
+        self, folder: Path, pictures: Iterable[Picture], left_out: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
-        self.by_key: dict[str, Picture] = {}
-        self.left_out: list[str] = []
-        images = ImageFolder(folder)
-        for path in images.image_files():
-            inside = path.relative_to(folder).as_posix()
-            name = (folder.resolve() / inside).relative_to(named_from.resolve()).as_posix()
-            try:
-                images.locate(inside)
-                key = _key(name)
-            except RowProblem as problem:
-                self.left_out.append(f"{shown(inside)}: {problem}; {problem.mend}")
-                continue
-            self.by_key[key] = Picture(key, name, path)
-        if not self.by_key:
-            raise InputError(f"{folder}: holds no images", self.left_out)
+        self.by_key = {picture.key: picture for picture in pictures}
+        self.left_out = left_out
         self.pixels = lru_cache(maxsize=_KEPT)(read_image)
 
     def jpeg(
@@ -65,7 +52,30 @@ class Pictures:
         return encoded.getvalue()
 
 
-def _key(name: str) -> str:
+def find_pictures(folder: Path, *, named_from: Path) -> Pictures:
+    """All images below a folder, in order, but links that lead out of it and names that are not UTF-8.
+
+    Names are relative to `named_from`. Raises InputError where there is no image.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; name the folder of the images")
+    found: list[Picture] = []
+    left_out: list[str] = []
+    images = ImageFolder(folder)
+    for path in images.image_files():
+        inside = path.relative_to(folder).as_posix()
+        name = (folder.resolve() / inside).relative_to(named_from.resolve()).as_posix()
+        try:
+            images.locate(inside)
+            found.append(Picture(key_of(name), name, path))
+        except RowProblem as problem:
+            left_out.append(f"{shown(inside)}: {problem}; {problem.mend}")
+    if not found:
+        raise InputError(f"{folder}: holds no images", left_out)
+    return Pictures(folder, found, left_out)
+
+
+def key_of(name: str) -> str:
     """Raises RowProblem for a name that JSON cannot hold."""
     try:
         return hashlib.sha256(name.encode()).hexdigest()[:16]
