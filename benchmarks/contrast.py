@@ -36,7 +36,8 @@ from ringsam.method.self_training import box_regions, make_targets
 from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam
 from ringsam.training.build import build_loader, build_module, build_trainer
-from ringsam.training.module import AdaptationModule, TwoBoxLoader
+from ringsam.training.loader import TwoBoxLoader
+from ringsam.training.module import AdaptationModule
 
 SURE = 0.8  # of object; 1 - SURE of background
 NUM_ANCHORS, NUM_NEGATIVES = 64, 128  # an object

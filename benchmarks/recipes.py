@@ -26,7 +26,8 @@ from ringsam.data.dataset import read_two_boxes
 from ringsam.runs import RunFolder, write_folder
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.build import build_loader, build_module, build_trainer, quietly
-from ringsam.training.module import AdaptationModule, TwoBoxLoader
+from ringsam.training.loader import TwoBoxLoader
+from ringsam.training.module import AdaptationModule
 
 
 @dataclass

@@ -7,7 +7,7 @@ from transformers import SamModel
 
 import ringsam.export
 from ringsam.config import Config, write_config
-from ringsam.errors import InputError
+from ringsam.errors import ExportDiffers, InputError
 from ringsam.export import export_weights, mask_difference
 from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam, save_folder
@@ -60,7 +60,7 @@ def test_other_weights_give_other_masks():
 def test_an_export_that_reads_back_otherwise_leaves_nothing(weights, tmp_path, to, monkeypatch):
     sams = iter([tiny_sam(seed=0), tiny_sam(seed=1)])
     monkeypatch.setattr(ringsam.export, "load_sam", lambda _: next(sams))
-    with pytest.raises(RuntimeError, match="masks of the weights read back differ by"):
+    with pytest.raises(ExportDiffers, match="masks that differ by up to"):
         export_weights(weights, to=to, out=tmp_path / "export")
     assert names_in(tmp_path) == {"weights"}
 
@@ -70,7 +70,7 @@ def test_weights_that_are_no_numbers_are_not_called_the_same(tmp_path):
     with torch.no_grad():
         sam.model.mask_decoder.iou_token.weight.fill_(torch.nan)
     save_folder(sam, tmp_path / "weights")
-    with pytest.raises(RuntimeError, match="differ by nan"):
+    with pytest.raises(ExportDiffers, match="differ by up to nan"):
         export_weights(tmp_path / "weights", to="hf", out=tmp_path / "export")
     assert names_in(tmp_path) == {"weights"}
 

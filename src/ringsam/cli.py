@@ -56,7 +56,7 @@ def run_command(name: str, arguments: list[str]) -> int:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import tyro
 
-    from ringsam.errors import InputError
+    from ringsam.errors import ENDINGS
 
     commands = importlib.import_module("ringsam.commands")
     try:
@@ -64,9 +64,9 @@ def run_command(name: str, arguments: list[str]) -> int:
         if name in ("train", "doctor", "plan"):  # they read a recipe before their flags
             return int(called(arguments))
         return int(tyro.cli(called, prog=f"ringsam {name}", args=arguments, use_underscores=True))
-    except InputError as error:
+    except ENDINGS as error:
         print(f"ringsam {name}: {error}", file=sys.stderr)
-        return USER_ERROR
+        return error.exit_code
     except KeyboardInterrupt as error:
         print(f"ringsam {name}: interrupted{'; ' if error.args else ''}{error}", file=sys.stderr)
         return 130

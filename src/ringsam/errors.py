@@ -1,5 +1,6 @@
-"""The one exception for what a person gave us and we cannot use."""
+"""What ends a command before its work is done, each with the exit code that says so."""
 
+import signal
 from collections.abc import Sequence
 
 
@@ -9,6 +10,31 @@ class InputError(ValueError):
     `rows` lists every further finding, one line each, so that a person mends them all in one go.
     """
 
+    exit_code = 2
+
     def __init__(self, message: str, rows: Sequence[str] = ()) -> None:
         super().__init__("\n".join([message, *rows]))
         self.rows = list(rows)
+
+
+class GaveUp(RuntimeError):
+    """Training cannot go on by itself; says why, and what to change."""
+
+    exit_code = 3
+
+
+class ExportDiffers(RuntimeError):
+    """What was exported gives other masks when it is read back; nothing of it is kept."""
+
+    exit_code = 4
+
+
+class Interrupted(RuntimeError):
+    """A signal ended the run, at a place from which it can go on."""
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        super().__init__(f"{signal.Signals(signal_number).name}: {message}")
+        self.exit_code = 128 + signal_number
+
+
+ENDINGS = (InputError, GaveUp, ExportDiffers, Interrupted)

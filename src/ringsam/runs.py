@@ -1,8 +1,10 @@
 """A run folder: the names of its files, in one place."""
 
+import contextlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ from filelock import FileLock, Timeout
 
 from ringsam.config import Config, read_config
 from ringsam.errors import InputError
+
+_LONGEST_NAME = ".epoch=0000-step=00000000.ckpt.unfinished"  # of the files in a run folder
 
 
 @dataclass(frozen=True)
@@ -63,20 +67,39 @@ class RunFolder:
     def is_run(self) -> bool:
         return self.config.is_file()
 
+    def refuse_unusable(self) -> None:
+        """Raises InputError where no run could be written, before anything dear is loaded; leaves nothing behind.
+
+        A folder that holds anything is refused, so that no run is ever written over.
+        """
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise InputError(f"{self.path}: is a file; give another --out")
+            if self.path.is_dir() and any(self.path.iterdir()):
+                other = (
+                    f"continue it with `ringsam resume {self.path}`, or " if self.is_run() else ""
+                )
+                raise InputError(
+                    f"{self.path}: the run folder is not empty; {other}give another --out"
+                )
+            with contextlib.suppress(FileNotFoundError):
+                self.checkpoints.joinpath(_LONGEST_NAME).lstat()
+            with tempfile.TemporaryFile(dir=nearest_folder(self.path)):
+                pass
+        except OSError as error:
+            raise self._cannot_be_made(error) from error
+
     def create(self) -> None:
-        """Make the folder; one that holds anything is refused, so that no run is ever written over."""
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError(f"{self.path}: is a file; give another --out")
-        if self.path.is_dir() and any(self.path.iterdir()):
-            go_on = f"continue it with `ringsam resume {self.path}`, or " if self.is_run() else ""
-            raise InputError(f"{self.path}: the run folder is not empty; {go_on}give another --out")
+        """Make the folder; raises InputError as `refuse_unusable` does."""
+        self.refuse_unusable()
         try:
             self.log.mkdir(parents=True)
             self.checkpoints.mkdir()
         except OSError as error:
-            raise InputError(
-                f"{self.path}: cannot be made: {error.strerror}; give another --out"
-            ) from error
+            raise self._cannot_be_made(error) from error
+
+    def _cannot_be_made(self, error: OSError) -> InputError:
+        return InputError(f"{self.path}: cannot be made: {error.strerror}; give another --out")
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -103,6 +126,12 @@ class RunFolder:
         except ValueError as error:
             mend = "remove the file; only the curves are lost"
             raise InputError(f"{self.metrics}: was cut or altered ({error}); {mend}") from error
+
+
+def nearest_folder(path: Path) -> Path:
+    """The first of the path and what it lies in that is there."""
+    place = path.resolve()
+    return next(folder for folder in (place, *place.parents) if folder.exists())
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from ringsam.errors import InputError
+from ringsam.errors import ExportDiffers, InputError
 from ringsam.runs import RunFolder, moved_into_place
 from ringsam.sam.model import Prompts, Sam
 from ringsam.sam.weights import load_sam, save_folder, save_meta
@@ -20,7 +20,7 @@ def export_weights(
     """Write a transformers folder or a Meta .pth and say how the masks of what was written compare.
 
     Without `out` it goes beside a run's other files. Raises InputError where `out` exists or
-    cannot be written, and RuntimeError where the weights read back give other masks.
+    cannot be written, and ExportDiffers where the weights read back give other masks.
     """
     sam = load_sam(run_or_weights)
     out = out or _default_place(Path(run_or_weights), to)
@@ -30,7 +30,10 @@ def export_weights(
         _WRITERS[to](sam, unfinished)
         difference = mask_difference(sam, load_sam(unfinished))
         if difference != 0:  # so that NaN is a difference
-            raise RuntimeError(f"{out}: masks of the weights read back differ by {difference:.3g}")
+            raise ExportDiffers(
+                f"{out}: the weights read back give masks that differ by up to {difference:.3g}; "
+                "nothing was kept; export again, to another disk"
+            )
     return f"{out}: read back and compared, the masks are the same to the last bit"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import lightning as L
 from lightning.fabric import Fabric
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning_utilities.core.imports import RequirementCache
@@ -30,7 +30,9 @@ from ringsam.sam.model import Sam
 from ringsam.sam.preprocess import Preprocess
 from ringsam.training.checkpoint import VerifiedCheckpointIO
 from ringsam.training.epoch_log import EpochLog
-from ringsam.training.module import AdaptationModule, TwoBoxLoader
+from ringsam.training.keeping import Checkpoints
+from ringsam.training.loader import TwoBoxLoader
+from ringsam.training.module import AdaptationModule
 from ringsam.training.selection import Selection
 
 # A rank that is lost ends the others after this long, instead of hanging for ever.
@@ -98,16 +100,8 @@ def build_trainer(
     folder: RunFolder, config: Config, selection: Selection | None = None
 ) -> L.Trainer:
     """Lightning's Trainer, writing to this run folder."""
-    checkpoints = ModelCheckpoint(
-        folder.checkpoints,
-        filename="{epoch:04d}",
-        monitor="epoch",
-        mode="max",
-        save_top_k=2,  # the newest, and the one before it should the newest be damaged
-        save_on_train_epoch_end=True,
-    )
     callbacks: list[L.Callback] = [selection] if selection else []
-    callbacks += [EpochLog(folder), checkpoints]
+    callbacks += [EpochLog(folder), Checkpoints(folder.checkpoints)]
     on_terminal = sys.stdout.isatty()
     if on_terminal:
         callbacks.append(RichProgressBar(leave=False))
@@ -174,6 +168,7 @@ def quietly() -> Iterator[None]:
         ".*does not have many workers.*",
         ".*isinstance.treespec, LeafSpec.*",
         "Checkpoint directory .* exists and is not empty.*",
+        "You're resuming from a checkpoint that ended before.*",  # our loader does go on within an epoch
     )
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level

@@ -3,34 +3,35 @@
 import hashlib
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from ringsam.errors import InputError
 from ringsam.runs import write_atomically
 
 
 class VerifiedCheckpointIO(CheckpointIO):
-    """A file is either whole and as it was written, or it is refused."""
+    """A file is either whole and as it was written, or it is refused.
+
+    Where the disk takes none, the older ones stay as they are, and the run goes on to its next try.
+    """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
     ) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.unfinished")
         try:
-            with unfinished.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            write_atomically(_digest_file(path), f"{_sha256(unfinished)}  {path.name}\n")
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+            write_checkpoint(checkpoint, Path(path))
+        except (OSError, RuntimeError) as error:
+            reason = error if isinstance(error, OSError) else error.__context__
+            if not isinstance(reason, OSError):  # torch's writer hides the disk's own error so
+                raise
+            print(_not_saved(checkpoint, Path(path), reason), flush=True)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = True
@@ -38,8 +39,22 @@ class VerifiedCheckpointIO(CheckpointIO):
         return read_checkpoint(Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
-        Path(path).unlink(missing_ok=True)
-        _digest_file(Path(path)).unlink(missing_ok=True)
+        remove_checkpoint(Path(path))
+
+
+def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Raises OSError, or torch's RuntimeError around it, where the disk takes it not; nothing is left then."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        write_atomically(_digest_file(path), f"{_sha256(unfinished)}  {path.name}\n")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -68,7 +83,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def newest_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
     """The last checkpoint that can be read, and a line for each newer one that cannot."""
     refused: list[str] = []
-    for path in sorted(folder.glob("*.ckpt"), reverse=True):
+    for path in checkpoints_in(folder)[::-1]:
         try:
             read_checkpoint(path)
         except InputError as error:
@@ -76,6 +91,37 @@ def newest_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
         else:
             return path, refused
     return None, refused
+
+
+def checkpoints_in(folder: Path) -> list[Path]:
+    """The oldest first; one within an epoch stands before the one at its end."""
+    return sorted(folder.glob("*.ckpt"))
+
+
+def remove_checkpoint(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _digest_file(path).unlink(missing_ok=True)
+
+
+def remove_orphans(folder: Path) -> None:
+    """What a killed process left half-written, and digests of checkpoints that are gone."""
+    for path in folder.glob(".*.unfinished"):
+        path.unlink()
+    for digest in folder.glob("*.ckpt.sha256"):
+        if not digest.with_suffix("").exists():
+            digest.unlink()
+
+
+def _not_saved(checkpoint: dict[str, Any], path: Path, reason: OSError) -> str:
+    leaves = tree_leaves(checkpoint)
+    need = sum(leaf.nbytes for leaf in leaves if isinstance(leaf, Tensor)) / 1e6
+    free = shutil.disk_usage(path.parent).free / 1e6
+    kept = checkpoints_in(path.parent)
+    back = f"{kept[-1].name} is kept" if kept else "there is none yet"
+    return (
+        f"NOT SAVED: {path}: {reason.strerror}: a checkpoint takes {need:.1f} MB, {free:.1f} MB are free; "
+        f"make room; training goes on to the next try, {back}"
+    )
 
 
 def _digest_file(path: Path) -> Path:

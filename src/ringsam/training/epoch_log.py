@@ -20,6 +20,7 @@ class EpochLog(L.Callback):
         self.started = 0.0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.started = time.monotonic()  # of an epoch that is gone on with, too
         if trainer.is_global_zero:
             self._write(self.folder.read_epochs()[: trainer.current_epoch])
 

@@ -9,14 +9,14 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from ringsam.batch import Batch, Sample, collate
+from ringsam.batch import Batch
 from ringsam.config import OptimConfig
 from ringsam.draws import Draws
 from ringsam.errors import InputError
 from ringsam.method.adaptation import Adaptation, StepOutput
 from ringsam.method.ranks import num_ranks, sum_over_ranks
+from ringsam.training.loader import num_optimizer_steps
 from ringsam.training.optim import cosine, parameter_groups
 
 
@@ -75,7 +75,7 @@ class AdaptationModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = AdamW(parameter_groups(self.adaptation, self.optim), fused=self.fused)
-        num_steps = int(self.trainer.estimated_stepping_batches)
+        num_steps = num_optimizer_steps(self.trainer)
         schedule = LambdaLR(optimizer, lambda step: cosine(step, num_steps))
         return {
             "optimizer": optimizer,
@@ -93,42 +93,6 @@ class AdaptationModule(L.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         load_trained_parts(self.adaptation, checkpoint)
         self.adaptation.teacher.load_state_dict(checkpoint["teacher"])
-
-
-class TwoBoxLoader(L.LightningDataModule):
-    """Batches in an order that depends on (seed, epoch) alone, dealt out over the ranks."""
-
-    def __init__(
-        self, dataset: Dataset[Sample], *, batch_size: int, num_workers: int, seed: int
-    ) -> None:
-        super().__init__()
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.seed = seed
-
-    def train_dataloader(self) -> DataLoader[Sample]:
-        assert self.trainer is not None
-        sampler: DistributedSampler[Sample] = DistributedSampler(
-            self.dataset,
-            num_replicas=self.trainer.world_size,
-            rank=self.trainer.global_rank,
-            seed=self.seed,
-        )
-        return DataLoader(
-            self.dataset,
-            batch_size=self.batch_size,
-            sampler=sampler,
-            collate_fn=collate,
-            num_workers=self.num_workers,
-            pin_memory=self.trainer.strategy.root_device.type == "cuda",
-            persistent_workers=self.num_workers > 0,
-        )
-
-    def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
-        return batch.to(device)
 
 
 def ledger(batch: Batch, output: StepOutput, *, finite: bool) -> dict[str, Tensor]:

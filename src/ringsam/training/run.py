@@ -1,7 +1,8 @@
 """`ringsam train` and `ringsam resume`: a data set and settings in, a run folder with an adapted SAM out."""
 
 import os
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -22,10 +23,11 @@ from ringsam.training.build import (
     build_trainer,
     quietly,
 )
-from ringsam.training.checkpoint import newest_checkpoint
+from ringsam.training.checkpoint import newest_checkpoint, remove_orphans
 from ringsam.training.data_lock import lock_data, locked_path, refuse_changed_data
+from ringsam.training.loader import TwoBoxLoader
 from ringsam.training.memory import NOTHING_SMALLER, flags_of, free_memory, out_of_memory, smaller
-from ringsam.training.module import AdaptationModule, TwoBoxLoader
+from ringsam.training.module import AdaptationModule
 from ringsam.training.optim import encoder_rate
 from ringsam.training.plan import make_plan
 from ringsam.training.selection import Selection
@@ -49,6 +51,8 @@ def train(data: str | Path, out: str | Path, config: Config | None = None) -> Pa
     """
     config = config or read_recipe(DEFAULT_RECIPE)
     folder = RunFolder(Path(out))
+    if _is_first_rank():
+        folder.refuse_unusable()
     boxes = _read(Path(data))
     if config.hardware.auto_batch:
         config = _that_fits(boxes, config)
@@ -143,7 +147,7 @@ def _fit(session: _Session, folder: RunFolder, checkpoint: Path | None) -> None:
     if trainer.is_global_zero:
         print(session.announcement, flush=True)
     try:
-        with folder.held() if _is_first_rank() else nullcontext(), quietly():
+        with _alone(folder), quietly():
             trainer.fit(session.module, session.loader, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt(f"go on with `ringsam resume {folder.path}`") from None
@@ -155,6 +159,18 @@ def _fit(session: _Session, folder: RunFolder, checkpoint: Path | None) -> None:
         write_folder(folder.adapted, partial(save_folder, session.module.adaptation.sam))
         print(f"adapted weights: {folder.adapted}")
     trainer.strategy.barrier()
+
+
+@contextmanager
+def _alone(folder: RunFolder) -> Iterator[None]:
+    """The first rank holds the folder for all; raises InputError where another process does."""
+    if not _is_first_rank():
+        yield
+        return
+    with folder.held():
+        remove_orphans(folder.checkpoints)
+        remove_orphans(folder.log)
+        yield
 
 
 def _read(data: Path) -> TwoBoxData:

@@ -1,0 +1,73 @@
+"""When checkpoints are written: after each epoch, and where a signal ends the run."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+
+from ringsam.errors import Interrupted
+from ringsam.method.ranks import sum_over_ranks
+from ringsam.training.checkpoint import checkpoints_in, remove_checkpoint
+
+KEPT = 2  # the newest, and the one before it should the newest be damaged
+
+
+class Checkpoints(Checkpoint):
+    """One after each epoch; SIGINT or SIGTERM has one written after the optimizer step at hand, then ends the run.
+
+    A second signal ends the process at once. Every rank stops after the same step, whichever of them was told.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.signal_number = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if threading.current_thread() is threading.main_thread():  # no other may
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._note)  # Lightning puts the old ones back
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, *_: Any) -> None:
+        progress = trainer.fit_loop.epoch_loop.batch_progress
+        within_a_step = progress.current.ready % trainer.accumulate_grad_batches
+        if within_a_step or progress.is_last_batch:
+            return  # soon: gradients of half a step are in no checkpoint, and an epoch's end makes its own
+        if number := self._told(trainer):
+            epoch, step = trainer.current_epoch, trainer.global_step
+            self._save(trainer, f"epoch={epoch:04d}-step={step:08d}.ckpt")
+            raise self._interrupted(number)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if number := self._told(trainer):
+            raise self._interrupted(number)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._save(trainer, f"epoch={trainer.current_epoch:04d}.ckpt")
+
+    def _save(self, trainer: L.Trainer, name: str) -> None:
+        trainer.save_checkpoint(self.folder / name)
+        if trainer.is_global_zero:
+            for old in checkpoints_in(self.folder)[:-KEPT]:
+                remove_checkpoint(old)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.signal_number:
+            os._exit(128 + number)
+        self.signal_number = number
+
+    def _told(self, trainer: L.Trainer) -> int:
+        """The signal that any rank was sent; 0 if none."""
+        device = trainer.strategy.root_device
+        numbers = torch.zeros(signal.NSIG, dtype=torch.long, device=device)
+        numbers[self.signal_number] = 1
+        told = sum_over_ranks(numbers)[1:].nonzero()
+        return int(told[0]) + 1 if len(told) else 0
+
+    def _interrupted(self, number: int) -> Interrupted:
+        return Interrupted(number, f"go on with `ringsam resume {self.folder.parent}`")

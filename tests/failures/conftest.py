@@ -1,0 +1,57 @@
+"""A person's commands, in processes of their own."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from processes import ENVIRONMENT
+
+
+def command(arguments: tuple[object, ...], code: str | None = None) -> list[str]:
+    """`ringsam`, or a piece of Python in its place, with these arguments."""
+    how = ["-m", "ringsam"] if code is None else ["-c", code]
+    return [sys.executable, *how, *map(str, arguments)]
+
+
+@pytest.fixture
+def ringsam() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a command to its end; a hang fails."""
+
+    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(arguments),
+            env=ENVIRONMENT | environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a command and goes on; it is killed at the test's end if it still runs."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(
+        *arguments: object, code: str | None = None, **environment: str
+    ) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command(arguments, code),
+            env=ENVIRONMENT | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait()
