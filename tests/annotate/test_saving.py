@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image
 
-from ringsam.annotate import store
 from ringsam.annotate.server import open_project
 from ringsam.annotate.store import BoxFile
 from ringsam.data import check
 from ringsam.errors import InputError
+from ringsam.pages import shared_file
 
 DRAWN = {
     "id": None,
@@ -57,7 +57,7 @@ def test_what_is_drawn_is_read_by_check_as_it_is(client, folder):
     result = check(folder)
     assert (result.num_images, result.num_objects, result.errors) == (1, 1, ())
     names = {path.name for path in folder.iterdir()}
-    assert names == {"images", "two_boxes.json", ".two_boxes.json.lock"}
+    assert names == {"images", "two_boxes.json", ".two_boxes.json.lock", ".two_boxes.json.journal"}
 
 
 def test_an_image_saved_without_objects_counts_as_seen(client, folder):
@@ -89,11 +89,11 @@ def test_two_servers_of_one_file_do_not_overwrite_each_other(connect, folder):
 
 
 def test_two_servers_that_write_at_once_lose_nothing(connect, folder, monkeypatch):
-    def write_slowly(path, content, write=store.write_json):
+    def write_slowly(path, content, write=shared_file.write_json):
         time.sleep(0.3)
         write(path, content)
 
-    monkeypatch.setattr(store, "write_json", write_slowly)
+    monkeypatch.setattr(shared_file, "write_json", write_slowly)
     servers = connect(), connect(), connect()
     with ThreadPoolExecutor() as pool:
         saves = [
@@ -226,7 +226,7 @@ def test_a_file_that_cannot_be_written_is_told_and_loses_nothing(client, folder,
 
     save(client, [DRAWN])
     before = content_of(folder)
-    monkeypatch.setattr("ringsam.annotate.store.write_json", full)
+    monkeypatch.setattr("ringsam.pages.shared_file.write_json", full)
     answer = save(client, [])
     assert answer.status_code == 422 and "No space left" in answer.json()["detail"]
     assert content_of(folder) == before

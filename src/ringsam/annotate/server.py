@@ -77,6 +77,8 @@ def serve(images: Path, out: Path, *, weights: str, host: str, port: int) -> str
     pictures, boxes = open_project(images, out)
     for left_out in pictures.left_out:
         print(f"left out: {left_out}")
+    if boxes.recovered:
+        print(f"{out}: holds again what a crash had left in its journal")
     with listen(host, port) as listener:
         predictor = load(weights).to("cuda" if torch.cuda.is_available() else "cpu")
         create = partial(create_app, boxes, pictures, Preview(predictor, pictures))

@@ -2,14 +2,10 @@
 
 import hashlib
 import json
-import threading
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from filelock import FileLock
 
 from ringsam.annotate.content import (
     Content,
@@ -32,7 +28,7 @@ from ringsam.data.images import image_size
 from ringsam.errors import InputError
 from ringsam.pages.page import Conflict
 from ringsam.pages.pictures import Picture
-from ringsam.runs import write_json
+from ringsam.pages.shared_file import SharedFile
 
 
 @dataclass(frozen=True)
@@ -63,26 +59,15 @@ class BoxFile:
 
     def __init__(self, path: Path) -> None:
         """A file that is not there is made by the first save. Raises InputError for one that cannot be edited."""
-        self.path = path.resolve()
-        if not self.path.parent.is_dir():
-            raise InputError(f"{path}: its folder does not exist; make it, or give another --out")
-        self._lock = threading.RLock()
-        self._between_servers = FileLock(self.path.with_name(f".{self.path.name}.lock"))
-        self._content = new_content()
-        self._stamp: tuple[int, ...] | None = None
+        self._file = SharedFile(path, read=read_content, new=new_content)
+        self.path, self.recovered = self._file.path, self._file.recovered
         # By id: an undo brings them back, with all their fields and marks
         self._removed: dict[int, Row] = {}
         self._proposed: dict[int, Proposed] = {}
-        self.content()
 
     def content(self) -> Content:
         """What the file holds now, whoever wrote it."""
-        with self._lock:
-            stamp = self._stamp_now()
-            if stamp != self._stamp:
-                self._content = read_content(self.path) if stamp else new_content()
-                self._stamp = stamp
-            return self._content
+        return self._file.content()
 
     def classes(self) -> list[Row]:
         """Id and name of each class."""
@@ -91,8 +76,8 @@ class BoxFile:
 
     def add_class(self, name: str) -> list[Row]:
         """All classes, one of them `name`."""
-        with self._alone():
-            self._write(with_class(self.content(), name))
+        with self._file.alone():
+            self._file.write(with_class(self.content(), name))
             return self.classes()
 
     def progress(self, pictures: Sequence[Picture]) -> list[Progress]:
@@ -112,15 +97,14 @@ class BoxFile:
 
     def image(self, picture: Picture) -> DrawnImage:
         """Raises InputError where the image cannot be read, or is not of the size that the file states."""
-        with self._lock:
-            return self._drawn(picture, self._rows(picture))
+        return self._drawn(picture, self._rows(picture))
 
     def save(self, picture: Picture, revision: str, drawn: Sequence[DrawnObject]) -> DrawnImage:
         """Write the image's objects in place of those of `revision`; raises Conflict where they changed since.
 
         The result has them in the order given, with their ids.
         """
-        with self._alone():
+        with self._file.alone():
             now = self.image(picture)
             if revision != now.revision:
                 raise Conflict("this image was changed elsewhere since you opened it")
@@ -131,7 +115,7 @@ class BoxFile:
             content, rows = with_objects(
                 content, image_id, drawn, removed=self._removed, proposed=self._proposed
             )
-            self._write(content)
+            self._file.write(content)
             kept = {row["id"] for row in rows}
             self._removed |= {row["id"]: row for row in old if row["id"] not in kept}
             return self._drawn(picture, rows)
@@ -155,29 +139,6 @@ class BoxFile:
         revision = hashlib.sha256(told.encode()).hexdigest()[:16]
         objects = [_judged(row, size) for row in rows]
         return DrawnImage(picture.name, width, height, image is not None, revision, objects)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """From reading the file to writing it, neither a thread nor another server changes it."""
-        try:
-            with self._lock, self._between_servers:
-                yield
-        except OSError as error:
-            raise InputError(
-                f"{self.path.name}: cannot be written: {error.strerror or error}; make room, or see to its rights"
-            ) from error
-
-    def _write(self, content: Content) -> None:
-        """The content counts once it is on disk."""
-        write_json(self.path, content)
-        self._content, self._stamp = content, self._stamp_now()
-
-    def _stamp_now(self) -> tuple[int, ...] | None:
-        """Changes with every write; None where there is no file."""
-        if not self.path.exists():
-            return None
-        status = self.path.stat()
-        return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _judged(row: Row, size: Size) -> DrawnObject:
