@@ -42,6 +42,7 @@ class Arguments:
     epochs: int = 4
     rates: tuple[float, ...] = (1.0, 10.0)
     seed: int = 0
+    input_size: int = 256
     data: list[str] | None = None
     """The data sets of ROOT to take; all of them where not given."""
     table: Path = RESULTS / "selection.md"
@@ -69,7 +70,7 @@ def train(folder: RunFolder, data: Path, config: Config) -> None:
     shutil.rmtree(folder.path, ignore_errors=True)
     boxes = read_two_boxes(data / "train" / "two_boxes.json").with_objects()
     learn, held_out = boxes.hold_out(config.data.held_out, config.seed)
-    sam = load_sam(config.weights)
+    sam = load_sam(config.weights, input_size=config.data.input_size)
     module = build_module(sam, config)
     judge = build_selection(held_out, module.adaptation, config)
     assert judge is not None
@@ -87,7 +88,7 @@ def lines(arguments: Arguments) -> Iterator[str]:
     chosen_sets = f" --data {' '.join(arguments.data)}" if arguments.data else ""
     yield (
         f"`python -m benchmarks.selection ROOT --runs RUNS --epochs {arguments.epochs} --rates {rates} "
-        f"--seed {arguments.seed}{chosen_sets}`\n"
+        f"--seed {arguments.seed} --input-size {arguments.input_size}{chosen_sets}`\n"
     )
     yield "| data | rate | epoch | mask-free quality | mIoU, test masks |"
     yield "|---|---|---|---|---|"
@@ -112,9 +113,15 @@ def lines(arguments: Arguments) -> Iterator[str]:
 def epochs_of(data: Path, rate: float, arguments: Arguments) -> Iterator[tuple[int, float, float]]:
     """For each epoch, the untrained model as epoch 0: quality without masks, mIoU by the test masks."""
     folder = RunFolder(arguments.runs / f"{data.name}-{rate:g}-{arguments.seed}")
-    config = read_recipe("best")
-    optim = replace(config.optim, lr_encoder=config.optim.lr_encoder * rate)
-    train(folder, data, replace(config, epochs=arguments.epochs, seed=arguments.seed, optim=optim))
+    best = read_recipe("best")
+    config = replace(
+        best,
+        epochs=arguments.epochs,
+        seed=arguments.seed,
+        optim=replace(best.optim, lr_encoder=best.optim.lr_encoder * rate),
+        data=replace(best.data, input_size=arguments.input_size),
+    )
+    train(folder, data, config)
     start = json.loads((folder.path / "start.json").read_text(encoding="utf-8"))
     for epoch, row in enumerate([start, *folder.read_epochs()]):
         weights = folder.path / f"epoch-{epoch}" if epoch else folder.original

@@ -32,9 +32,14 @@ class Arguments:
     """Images of a set."""
 
 
+def read_labels(path: Path) -> dict[str, Any]:
+    labels: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return labels
+
+
 def write_part(source: Path, target: Path, labels: str, images: list[dict[str, Any]]) -> None:
     """The rows of these images, and the images."""
-    content = json.loads((source / labels).read_text(encoding="utf-8"))
+    content = read_labels(source / labels)
     kept = {image["id"] for image in images}
     rows = [row for row in content["annotations"] if row["image_id"] in kept]
     (target / "images").mkdir(parents=True, exist_ok=True)
@@ -48,8 +53,7 @@ def main(arguments: Arguments) -> None:
     """Write every set."""
     for data in data_sets(arguments.root, "train", arguments.data):
         source, target = data / "train", arguments.out / data.name
-        labels = json.loads((source / "two_boxes.json").read_text(encoding="utf-8"))
-        images = labels["images"][: arguments.most]
+        images = read_labels(source / "two_boxes.json")["images"][: arguments.most]
         validation = images[::EVERY]
         learning = [image for image in images if image not in validation]
         write_part(source, target / "train", "two_boxes.json", learning)

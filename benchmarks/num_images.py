@@ -1,0 +1,86 @@
+"""How many images are enough? The recipe on the first 10, 25, 50, 100 and all images of a training part.
+
+python -m benchmarks.num_images ROOT --runs runs/num_images
+
+Each run sees as many images in all as two epochs of the whole part, so that only their variety differs.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from benchmarks.splits import read_labels, write_part
+from benchmarks.tables import RESULTS, data_sets, publish
+from ringsam.bench.runs import Bench, run_rows
+
+
+@dataclass
+class Arguments:
+    """What to run."""
+
+    root: tyro.conf.Positional[Path]
+    runs: Path
+    sizes: tuple[int, ...] = (10, 25, 50, 100)
+    """Images to learn from, beside all of them."""
+    recipe: str = "best"
+    seed: int = 0
+    input_size: int = 256
+    data: list[str] | None = None
+    """The data sets of ROOT to take; all of them where not given."""
+    table: Path = RESULTS / "num_images.md"
+
+
+def subset(data: Path, size: int, runs: Path) -> Path:
+    """A data set with the first images alone in its training part, and the same test part."""
+    folder = runs / "data" / f"{data.name}-{size}"
+    if not (folder / "test").is_dir():
+        images = read_labels(data / "train" / "two_boxes.json")["images"][:size]
+        write_part(data / "train", folder / "train", "two_boxes.json", images)
+        shutil.copytree(data / "test", folder / "test")
+    return folder
+
+
+def lines(arguments: Arguments) -> Iterator[str]:
+    """A row for each set and size."""
+    chosen = f" --data {' '.join(arguments.data)}" if arguments.data else ""
+    sizes = " ".join(map(str, arguments.sizes))
+    yield "# How many images are enough\n"
+    yield (
+        f"`python -m benchmarks.num_images ROOT --runs RUNS --sizes {sizes} --recipe {arguments.recipe} "
+        f"--seed {arguments.seed} --input-size {arguments.input_size}{chosen}`\n"
+    )
+    yield "mIoU over the test objects; nano; each run sees as many images in all as two epochs of the whole part.\n"
+    yield "| data | images | epochs | big box, over zero-shot | both boxes, over zero-shot |"
+    yield "|---|---|---|---|---|"
+    for data in data_sets(arguments.root, "train", arguments.data):
+        whole = len(read_labels(data / "train" / "two_boxes.json")["images"])
+        for size in (*(size for size in arguments.sizes if size < whole), whole):
+            epochs = round(2 * whole / size)
+            wanted = Bench(
+                root=arguments.root,
+                recipes=[arguments.recipe],
+                seeds=[arguments.seed],
+                epochs=epochs,
+                runs=arguments.runs,
+                weights="nano",
+                input_size=arguments.input_size,
+            )
+            rows = run_rows(
+                subset(data, size, arguments.runs), arguments.recipe, arguments.seed, wanted
+            )
+            gains = " | ".join(
+                f"{row.adapted:.4f}, {row.adapted - row.zero_shot:+.4f}" for row in rows
+            )
+            yield f"| {data.name} | {size} | {epochs} | {gains} |"
+
+
+def main(arguments: Arguments) -> None:
+    """Print the table as it grows, then write it."""
+    publish(lines(arguments), arguments.table)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Arguments))
