@@ -38,8 +38,7 @@ def training_charts(epochs: Sequence[Epoch]) -> list[Chart]:
     trusted = [ratio(epoch, "num_trusted", "num_objects") for epoch in epochs]
     missed, spurious = column("num_missed"), column("num_spurious")
     drawn = [
-        chart("Contrast loss", "InfoNCE", Line("", column("contrast"))),
-        chart("Distillation loss", "mean squared error", Line("", column("distill"))),
+        *(chart(title, unit, Line("", column(key))) for title, unit, key in _LOSSES),
         *(_monitor(chart, column, *names) for names in _MONITORS),
         ledger_chart("Trusted objects", "share of objects", Line("", trusted)),
         chart("Mask entropy of the teacher", "nats, mean of objects", Line("", column("entropy"))),
@@ -64,6 +63,14 @@ def ledger_rows(epochs: Sequence[Epoch]) -> list[list[str]]:
     return [[_cell(epoch.get(key), key) for key in _LEDGER_KEYS] for epoch in epochs]
 
 
+_LOSSES = (
+    ("Mask-free quality, held-out images", "0 to 1", "mask_free_quality"),
+    ("Masks against their targets", "cross-entropy + Dice", "self_training"),
+    ("Masks against the boxes", "cross-entropy", "box_constraint"),
+    ("Contrast inside the decoder", "InfoNCE", "pixel_contrast"),
+    ("Contrast loss", "InfoNCE", "contrast"),
+    ("Distillation loss", "mean squared error", "distill"),
+)
 _MONITORS = (
     ("mIoU in training", "IoU", "miou"),
     ("Mask loss (monitor)", "BCE + Dice", "mask_loss"),
