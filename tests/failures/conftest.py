@@ -54,4 +54,4 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in processes:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()

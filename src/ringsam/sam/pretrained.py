@@ -10,6 +10,7 @@ import torch
 from transformers import SamConfig, SamModel
 from transformers.utils import logging
 
+from ringsam.digests import digest_file, is_as_written
 from ringsam.errors import InputError
 
 DECODER_NORM_EPS = 1e-5  # Meta's; transformers says 1e-6, which moves masks by 5e-4
@@ -20,6 +21,11 @@ def load_folder(folder: Path) -> SamModel:
         raise InputError(
             f"{folder}: no config.json; give a transformers folder of a SamModel, or a .pth"
         )
+    for path in folder.glob("*.safetensors"):
+        if digest_file(path).is_file() and not is_as_written(path):
+            raise InputError(
+                f"{path}: was cut or altered after it was written (sha256 differs); copy the folder again"
+            )
     return _load(str(folder), mend="copy the folder again")
 
 

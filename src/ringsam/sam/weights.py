@@ -13,6 +13,7 @@ import transformers
 from torch import Tensor
 from transformers import SamConfig, SamModel
 
+from ringsam.digests import digest_file, digest_line
 from ringsam.errors import InputError
 from ringsam.runs import RunFolder
 from ringsam.sam import meta_layout
@@ -46,10 +47,12 @@ def load_sam(weights: str | Path, *, input_size: int | None = None) -> Sam:
 
 
 def save_folder(sam: Sam, folder: Path) -> None:
-    """A folder that `SamModel.from_pretrained` and `SamProcessor.from_pretrained` load."""
+    """A folder that `SamModel.from_pretrained` and `SamProcessor.from_pretrained` load, with a digest beside the weights."""
     with quietly():
         sam.model.save_pretrained(folder)
         _processor(sam.input_size).save_pretrained(folder)
+    for path in folder.glob("*.safetensors"):
+        digest_file(path).write_text(digest_line(path, named=path.name), encoding="utf-8")
 
 
 def save_meta(sam: Sam, path: Path) -> None:

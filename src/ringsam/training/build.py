@@ -33,6 +33,8 @@ from ringsam.training.epoch_log import EpochLog
 from ringsam.training.keeping import Checkpoints
 from ringsam.training.loader import TwoBoxLoader
 from ringsam.training.module import AdaptationModule
+from ringsam.training.no_signal import NoSignal
+from ringsam.training.non_finite import NonFiniteSteps
 from ringsam.training.selection import Selection
 
 # A rank that is lost ends the others after this long, instead of hanging for ever.
@@ -101,6 +103,7 @@ def build_trainer(
 ) -> L.Trainer:
     """Lightning's Trainer, writing to this run folder."""
     callbacks: list[L.Callback] = [selection] if selection else []
+    callbacks += [NonFiniteSteps(folder), NoSignal()]
     callbacks += [EpochLog(folder), Checkpoints(folder.checkpoints)]
     on_terminal = sys.stdout.isatty()
     if on_terminal:

@@ -1,6 +1,5 @@
 """Checkpoints that survive: written beside and moved into place, verified by sha256 before they are read."""
 
-import hashlib
 import os
 import pickle
 import shutil
@@ -12,6 +11,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from ringsam.digests import digest_file, digest_line, is_as_written
 from ringsam.errors import InputError
 from ringsam.runs import write_atomically
 
@@ -51,7 +51,7 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
             torch.save(checkpoint, file)
             file.flush()
             os.fsync(file.fileno())
-        write_atomically(_digest_file(path), f"{_sha256(unfinished)}  {path.name}\n")
+        write_atomically(digest_file(path), digest_line(unfinished, named=path.name))
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -62,10 +62,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     mend = "resume takes an older one; remove this file"
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint")
-    digest = _digest_file(path)
+    digest = digest_file(path)
     if not digest.is_file():
         raise InputError(f"{path}: its sha256 file {digest.name} is missing; {mend}")
-    if digest.read_bytes().split()[:1] != [_sha256(path).encode()]:
+    if not is_as_written(path):
         raise InputError(
             f"{path}: was cut or altered after it was written (sha256 differs); {mend}"
         )
@@ -100,7 +100,7 @@ def checkpoints_in(folder: Path) -> list[Path]:
 
 def remove_checkpoint(path: Path) -> None:
     path.unlink(missing_ok=True)
-    _digest_file(path).unlink(missing_ok=True)
+    digest_file(path).unlink(missing_ok=True)
 
 
 def remove_orphans(folder: Path) -> None:
@@ -122,12 +122,3 @@ def _not_saved(checkpoint: dict[str, Any], path: Path, reason: OSError) -> str:
         f"NOT SAVED: {path}: {reason.strerror}: a checkpoint takes {need:.1f} MB, {free:.1f} MB are free; "
         f"make room; training goes on to the next try, {back}"
     )
-
-
-def _digest_file(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,11 +1,11 @@
 """What a run learns from, to the byte: a resume with other labels or images is refused, and told which."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from ringsam.data.dataset import TwoBoxData
+from ringsam.digests import sha256
 from ringsam.errors import InputError
 from ringsam.runs import RunFolder, write_json
 
@@ -38,14 +38,9 @@ def refuse_changed_data(folder: RunFolder, data: TwoBoxData) -> None:
 def _contents(data: TwoBoxData) -> dict[str, dict[str, str]]:
     """The SHA-256 of the labels and of each image, by name."""
     return {
-        "labels": {data.source.name: _sha256(data.source)},
-        "images": {record.file_name: _sha256(record.path) for record in data.images},
+        "labels": {data.source.name: sha256(data.source)},
+        "images": {record.file_name: sha256(record.path) for record in data.images},
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(folder: RunFolder) -> dict[str, Any]:

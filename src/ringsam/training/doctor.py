@@ -24,13 +24,12 @@ from ringsam.method.adaptation import Adaptation, StepOutput
 from ringsam.sam.weights import load_sam
 from ringsam.training.build import build_fabric, build_loader, build_module
 from ringsam.training.optim import parameter_groups
+from ringsam.training.space import needed_bytes
 
 if sys.platform != "win32":
     import resource
 
 Verdict = Literal["ok", "warn", "bad"]
-
-_WEIGHTS_KEPT = 17  # two folders of weights; in each of three checkpoints student, teacher, best and Adam's two moments
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def examine(data: Path, config: Config) -> Iterator[Finding]:
         yield from dry_step(
             adaptation, batch, config, num_steps=math.ceil(len(learn.images) / per_step)
         )
-    yield disk(num_weights)
+    yield disk(adaptation)
 
 
 def machine() -> Finding:
@@ -177,9 +176,9 @@ def isolation(adaptation: Adaptation, batch: Batch, draws: Draws, output: StepOu
     return Finding("masks", "ok" if same else "bad", text if same else "the loss sees the masks")
 
 
-def disk(num_weights: int) -> Finding:
+def disk(adaptation: Adaptation) -> Finding:
     """Whether two checkpoints and both models fit here."""
-    need, free = num_weights * 4 * _WEIGHTS_KEPT, shutil.disk_usage(Path.cwd()).free
+    need, free = needed_bytes(adaptation), shutil.disk_usage(Path.cwd()).free
     text = f"{free / 2**30:.1f} GiB free here, a run needs about {need / 2**30:.2f}"
     return Finding("disk", "ok" if free > need else "bad", text)
 

@@ -17,7 +17,7 @@ from ringsam.errors import InputError
 from ringsam.method.adaptation import Adaptation, StepOutput
 from ringsam.method.ranks import num_ranks, sum_over_ranks
 from ringsam.training.loader import num_optimizer_steps
-from ringsam.training.optim import cosine, parameter_groups
+from ringsam.training.optim import cosine, finite_gradients, parameter_groups
 
 
 class AdaptationModule(L.LightningModule):
@@ -35,15 +35,19 @@ class AdaptationModule(L.LightningModule):
         # Since the last optimizer step: had any batch something to teach, was every loss finite?
         self._signal = False
         self._finite = True
+        # Optimizer steps in a row, for who watches the run; a batch whose loss was not finite
+        self.silent_in_a_row = self.not_finite_in_a_row = 0
+        self.suspect: Batch | None = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         output = self.adaptation.step(batch, Draws(self.seed, self.current_epoch))
         finite = bool(sum_over_ranks((~output.loss.detach().isfinite()).long()) == 0)
         self._signal = self._signal or output.signal
         self._finite = self._finite and finite
+        self.suspect = self.suspect if finite else batch
         self._log("mean", output.terms, weight=len(batch.images))
         self._log("mean", self.adaptation.monitor(batch, output), weight=batch.num_objects)
-        self._log("sum", ledger(batch, output, finite=finite), weight=1)
+        self._log("sum", ledger(batch, output), weight=1)
         return output.loss
 
     def _log(self, reduce: str, figures: Mapping[str, Tensor], *, weight: int) -> None:
@@ -58,6 +62,11 @@ class AdaptationModule(L.LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """A step without signal, or with a NaN, must not step: without gradients AdamW leaves all as it is."""
+        # In 16 bits infinite gradients are how the scale is found, and the scaler leaves such steps out
+        if self.trainer.precision != "16-mixed":
+            self._finite = self._finite and finite_gradients(optimizer)
+        not_finite = torch.tensor(0.0 if self._finite else 1 / num_ranks(), device=self.device)
+        self._log("sum", {"num_steps_not_finite": not_finite}, weight=1)
         if not (self._signal and self._finite):
             optimizer.zero_grad(set_to_none=True)
 
@@ -71,7 +80,15 @@ class AdaptationModule(L.LightningModule):
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         if self._signal and self._finite:
             self.adaptation.update_teacher()
+        self.silent_in_a_row = 0 if self._signal else self.silent_in_a_row + 1
+        self.not_finite_in_a_row = 0 if self._finite else self.not_finite_in_a_row + 1
+        self.suspect = None if self._finite else self.suspect
         self._signal, self._finite = False, True
+
+    def on_train_epoch_start(self) -> None:
+        teacher = self.adaptation.teacher
+        assert not any(module.training for module in teacher.modules())
+        assert not any(weight.requires_grad for weight in teacher.parameters())
 
     def configure_optimizers(self) -> Any:
         optimizer = AdamW(parameter_groups(self.adaptation, self.optim), fused=self.fused)
@@ -95,7 +112,7 @@ class AdaptationModule(L.LightningModule):
         self.adaptation.teacher.load_state_dict(checkpoint["teacher"])
 
 
-def ledger(batch: Batch, output: StepOutput, *, finite: bool) -> dict[str, Tensor]:
+def ledger(batch: Batch, output: StepOutput) -> dict[str, Tensor]:
     """What a step had to learn from, as counts that add up over the steps of an epoch and over ranks."""
     contrast = output.contrast
     once = 1 / num_ranks()  # a step is one step, on however many ranks
@@ -108,7 +125,6 @@ def ledger(batch: Batch, output: StepOutput, *, finite: bool) -> dict[str, Tenso
         "num_spurious": contrast.num_spurious,
         "num_background": contrast.num_background,
         "num_steps_without_signal": 0 if output.signal else once,
-        "num_steps_not_finite": 0 if finite else once,
         "entropy_sum": output.pseudo.entropy.sum(),
     }
     device = batch.images.device

@@ -1,10 +1,12 @@
 """What the optimiser is given; plain PyTorch, for any loop."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from ringsam.config import OptimConfig
 from ringsam.method.adaptation import Adaptation
@@ -36,6 +38,25 @@ def encoder_rate(sam: Sam, optim: OptimConfig) -> float:
 def cosine(step: int, num_steps: int) -> float:
     """The rate's factor at a step: 1 at the first, 0 after the last (Loshchilov 2017)."""
     return 0.5 * (1 + math.cos(math.pi * min(step / num_steps, 1.0)))
+
+
+def finite_gradients(optimizer: Optimizer) -> bool:
+    """Whether all of them are numbers; on every rank alike, for they are the sum over the ranks."""
+    groups = optimizer.param_groups
+    gradients = [p.grad for group in groups for p in group["params"] if p.grad is not None]
+    if not gradients:
+        return True
+    return bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
+
+
+def start_again_at_half_rate(optimizers: Sequence[Optimizer], schedules: Sequence[Any]) -> None:
+    """For weights that were put back: the old moments would push them where they came from."""
+    for optimizer in optimizers:
+        optimizer.state.clear()
+        for group in optimizer.param_groups:
+            group["lr"] /= 2  # the next step's, which the schedule has already set
+    for running in schedules:
+        running.scheduler.base_lrs = [rate / 2 for rate in running.scheduler.base_lrs]
 
 
 def _select(named: dict[str, nn.Parameter], *, decays: bool) -> Iterator[nn.Parameter]:

@@ -31,6 +31,7 @@ from ringsam.training.module import AdaptationModule
 from ringsam.training.optim import encoder_rate
 from ringsam.training.plan import make_plan
 from ringsam.training.selection import Selection
+from ringsam.training.space import refuse_full_disk
 
 
 class _Session(NamedTuple):
@@ -59,6 +60,7 @@ def train(data: str | Path, out: str | Path, config: Config | None = None) -> Pa
     sam = load_sam(config.weights, input_size=config.data.input_size)
     session = _prepare(folder, boxes, sam, config)
     if _is_first_rank():
+        refuse_full_disk(folder.path, session.module.adaptation)
         folder.create()
         lock_data(folder, boxes, Path(data))
         write_folder(folder.original, partial(save_folder, sam))

@@ -11,6 +11,7 @@ from ringsam.batch import Batch, Sample
 from ringsam.draws import Draws
 from ringsam.method.adaptation import Adaptation
 from ringsam.method.quality import judge
+from ringsam.training.optim import start_again_at_half_rate
 
 PATIENCE = 3  # epochs without a better one, after which training stops
 NOISE = 0.01  # of the best quality: nearer than this, few held-out objects tell no difference, and more training counts
@@ -92,12 +93,7 @@ class Selection(L.Callback):
 
     def _roll_back(self, trainer: L.Trainer) -> None:
         self.adaptation.restart_from(self.weights)
-        for optimizer in trainer.optimizers:
-            optimizer.state.clear()
-            for group in optimizer.param_groups:
-                group["lr"] /= 2  # the next step's, which the schedule has already set
-        for running in trainer.lr_scheduler_configs:
-            running.scheduler.base_lrs = [rate / 2 for rate in running.scheduler.base_lrs]
+        start_again_at_half_rate(trainer.optimizers, trainer.lr_scheduler_configs)
 
 
 def _say(trainer: L.Trainer, text: str) -> None:

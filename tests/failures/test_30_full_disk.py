@@ -1,0 +1,69 @@
+"""Row 30: a disk that fills while a checkpoint is written keeps the old one whole, is told with the megabytes, and the run goes on to its next try; too small a disk is refused before the run."""
+
+import re
+import resource
+import shutil
+from collections import namedtuple
+
+import torch
+from processes import train_flags
+
+from ringsam.cli import main
+from ringsam.training import checkpoint, space
+from ringsam.training.checkpoint import read_checkpoint
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_a_checkpoint_that_the_disk_refuses_is_told_and_the_run_goes_on(
+    disc_data, sam_folder, tmp_path, monkeypatch, capsys
+):
+    """The system itself stops the second checkpoint in the middle: no file may grow beyond 100 kB for so long."""
+    out, saves, save = tmp_path / "run", [], torch.save
+    folder = out / "checkpoints"
+
+    def save_with_little_room(content, file):
+        saves.append(sorted(path.name for path in folder.glob("*.ckpt")))
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if len(saves) == 2:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+        try:
+            save(content, file)
+            file.flush()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            if len(saves) == 3:
+                assert read_checkpoint(folder / "epoch=0000.ckpt")
+
+    monkeypatch.setattr(checkpoint.torch, "save", save_with_little_room)
+    flags = map(str, train_flags(sam_folder, out, num_epochs=3))
+    assert main(["train", str(disc_data), *flags]) == 0
+    said = capsys.readouterr().out
+    (told,) = (line for line in said.splitlines() if "NOT SAVED" in line)
+    assert str(folder / "epoch=0001.ckpt") in told and "File too large" in told
+    need, free = (float(number) for number in re.findall(r"([\d.]+) MB", told))
+    size = (folder / "epoch=0002.ckpt").stat().st_size / 1e6
+    assert abs(need - size) < 0.2 * size and free > 0
+    assert "epoch=0000.ckpt is kept" in told
+    assert saves == [[], ["epoch=0000.ckpt"], ["epoch=0000.ckpt"]]
+    names = ["epoch=0000.ckpt", "epoch=0002.ckpt"]
+    assert sorted(path.name for path in folder.glob("*.ckpt")) == names
+    assert not list(folder.glob(".*"))
+    assert "epoch 3/3" in said
+
+
+def test_a_disk_without_room_for_the_run_is_refused_with_both_numbers(
+    disc_data, sam_folder, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "run"
+    monkeypatch.setattr(space.shutil, "disk_usage", lambda _: Usage(10**9, 10**9 - 10**6, 10**6))
+    flags = list(map(str, train_flags(sam_folder, out, num_epochs=1)))
+    assert main(["train", str(disc_data), *flags]) == 2
+    said = capsys.readouterr().err
+    (need,) = re.findall(r"a run needs about ([\d.]+) MB, 1.0 MB are free there; make room", said)
+    assert not out.exists()
+    monkeypatch.undo()
+    assert main(["train", str(disc_data), *flags]) == 0
+    used = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6
+    assert used < float(need) < 5 * used
+    shutil.rmtree(out)
