@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from ringsam.errors import Interrupted
-from ringsam.method.ranks import sum_over_ranks
+from ringsam.method.ranks import num_ranks, sum_over_ranks
 from ringsam.training.checkpoint import checkpoints_in, remove_checkpoint
 
 KEPT = 2  # the newest, and the one before it should the newest be damaged
@@ -63,6 +63,8 @@ class Checkpoints(Checkpoint):
 
     def _told(self, trainer: L.Trainer) -> int:
         """The signal that any rank was sent; 0 if none."""
+        if num_ranks() == 1:
+            return self.signal_number  # without waiting for the device
         device = trainer.strategy.root_device
         numbers = torch.zeros(signal.NSIG, dtype=torch.long, device=device)
         numbers[self.signal_number] = 1
