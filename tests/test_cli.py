@@ -131,10 +131,10 @@ def test_what_is_not_there_is_a_user_error(capsys, tmp_path, command):
 def test_export_writes_and_says_so(capsys, tmp_path):
     save_folder(tiny_sam(), tmp_path / "sam")
     capsys.readouterr()
-    arguments = ["export", tmp_path / "sam", "--to", "meta", "--out", tmp_path / "sam.pth"]
+    arguments = ["export", tmp_path / "sam", "--to", "meta", "--out", tmp_path / "meta"]
     assert main([str(argument) for argument in arguments]) == 0
-    assert "the same to the last bit" in capsys.readouterr().out
-    assert (tmp_path / "sam.pth").is_file()
+    assert "read back and compared" in capsys.readouterr().out
+    assert (tmp_path / "meta" / "sam.pth").is_file()
     assert "exists; give another --out" in error_of(capsys, *arguments)
 
 

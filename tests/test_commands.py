@@ -16,7 +16,7 @@ from ringsam.config import Config, read_recipe
         ["train", "data", "--out", "run", "--method.temprature", "1"],
         ["train", "data", "--out", "run", "--method.temperature", "0"],
         ["train", "data", "--out", "run", "--hardware.devices", "0"],
-        ["export", "run", "--to", "onnx"],
+        ["export", "run", "--to", "tflite"],
         ["check", "data", "more"],
     ],
 )

@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import tyro
 from pydantic import ValidationError
 
-from ringsam.config import DEFAULT_RECIPE, Config, MaskFormat, PromptPolicy, read_recipe
+from ringsam.config import (
+    DEFAULT_RECIPE,
+    Config,
+    ExportFormat,
+    MaskFormat,
+    PromptPolicy,
+    read_recipe,
+)
 from ringsam.errors import InputError
 
 Folder = Annotated[Path, tyro.conf.Positional]
@@ -228,13 +235,13 @@ def predict(
     return 0
 
 
-def export(run: Folder, to: Literal["hf", "meta"], out: Path | None = None) -> int:
+def export(run: Folder, to: ExportFormat, out: Path | None = None) -> int:
     """Write adapted weights for other tools, load them back and compare the masks.
 
     Args:
         run: A run folder, or any weights that `ringsam train --weights` takes.
-        to: hf is a transformers folder, meta a .pth for segment_anything.
-        out: Where to; beside the run's other files where not given.
+        to: hf is a transformers folder, meta a .pth for segment_anything, onnx graphs for onnxruntime and annotation tools.
+        out: The folder to make; beside the run's other files where not given.
     """
     from ringsam.export import export_weights
 

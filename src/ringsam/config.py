@@ -32,6 +32,7 @@ Count = Annotated[int, Field(ge=0)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch's generators take
 PromptPolicy = Literal["ring", "box", "box+core"]
 MaskFormat = Literal["coco", "png", "labels", "yolo", "geojson"]
+ExportFormat = Literal["hf", "meta", "onnx", "lora"]
 TrainingPrompts = Literal["ring", "box", "box+core", "mixed"]
 
 STRICT = ConfigDict(extra="forbid")

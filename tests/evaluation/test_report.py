@@ -10,8 +10,9 @@ from made_runs import HOSTILE_NAME, epoch, make_data, make_run
 from ringsam.config import Config, MethodConfig
 from ringsam.errors import InputError
 from ringsam.evaluation.evaluate import evaluate
-from ringsam.evaluation.report import changed_settings, recipe_name, write_report
+from ringsam.evaluation.report import changed_settings, write_report
 from ringsam.evaluation.result import read_evaluation, write_evaluation
+from ringsam.provenance import recipe_name
 from ringsam.runs import RunFolder
 
 

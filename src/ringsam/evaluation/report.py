@@ -1,13 +1,12 @@
 """`ringsam report`: one page, offline, that tells a person what a run did and whether it helped."""
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from ringsam.config import RECIPES, Config, read_recipe, setting_names
+from ringsam.config import Config, setting_names
 from ringsam.errors import InputError
 from ringsam.evaluation import charts
 from ringsam.evaluation.advice import advise
@@ -16,6 +15,7 @@ from ringsam.evaluation.overlays import Key, Overlay, make_overlays
 from ringsam.evaluation.result import Evaluation, ObjectRow, read_evaluation
 from ringsam.evaluation.summary import CHANGE_IOU
 from ringsam.evaluation.table import METRIC_TITLES, cell, notes, number
+from ringsam.provenance import data_of, recipe_name, short_place, short_weights
 from ringsam.runs import RunFolder, write_atomically
 
 _PAGE = Path(__file__).parent / "page"
@@ -133,33 +133,6 @@ def changed_settings(config: Config) -> list[tuple[str, str, str]]:
     default = Config()
     rows = [(name, _setting(config, name), _setting(default, name)) for name in setting_names()]
     return [(name, str(value), str(usual)) for name, value, usual in rows if value != usual]
-
-
-def recipe_name(config: Config) -> str:
-    """The bundled recipe whose method this is."""
-    names = sorted(path.stem for path in RECIPES.glob("*.yaml"))
-    same = [name for name in names if read_recipe(name).method == config.method]
-    return same[0] if same else "own settings"
-
-
-def data_of(run: RunFolder) -> str | None:
-    """The data set that the run was trained on, as a full path; None where the run does not tell."""
-    try:
-        note = json.loads(run.data_note.read_text(encoding="utf-8"))
-        return str(note["data"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def short_place(path: str | None) -> str:
-    """The last two parts of a path: enough to know it by, without the folders of whoever ran it."""
-    return (
-        "/".join(part for part in Path(path).parts[-2:] if part != "/") if path else "unknown data"
-    )
-
-
-def short_weights(weights: str) -> str:
-    return Path(weights).name if Path(weights).is_absolute() else weights
 
 
 def _setting(config: Config, name: str) -> object:
