@@ -25,6 +25,7 @@ COMMANDS = {
     "bench": "recipes compared on data sets whose test parts have masks",
     "report": "one offline page: curves, table, best and worst objects",
     "predict": "boxes in, masks out, for a whole data set",
+    "review": "a local page on which to accept, redraw or reject a run's masks",
     "export": "adapted weights for other tools",
 }
 

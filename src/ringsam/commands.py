@@ -123,6 +123,25 @@ def annotate(
     return 0
 
 
+def review(
+    run: Folder, images: Folder, boxes: Path, out: Path, host: str = "127.0.0.1", port: int = 0
+) -> int:
+    """Look at a run's masks on a local page, most doubtful first: accept, redraw or reject each.
+
+    Args:
+        run: The run folder; its masks are shown beside those of the SAM it began with.
+        images: The folder of the images.
+        boxes: COCO JSON with big_box and small_box per object.
+        out: The JSON of accepted masks to make or to go on with, beside the boxes.
+        host: The address to serve at; the printed link carries the token that lets its holder in.
+        port: The port to serve at; 0 takes a free one.
+    """
+    from ringsam.review import review as serve_page
+
+    print(serve_page(run, images, boxes, out, host=host, port=port))
+    return 0
+
+
 def check(data: Folder) -> int:
     """List every bad row of a data set: file, object, reason, mend.
 

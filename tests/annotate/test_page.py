@@ -1,30 +1,28 @@
 """The page as a person uses it, in a real browser: what is drawn is what the file holds, to the pixel."""
 
 import json
-import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import (
+    Browser,
+    Page,
+    drag,
+    draw,
+    needs_browser,
+    on_screen,
+    running_browser,
+    served,
+    visited,
+)
 from PIL import Image
+from playwright.sync_api import expect
 
-pytest.importorskip("playwright", reason="playwright is not installed")
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
-]
+pytestmark = needs_browser
 
 HOSTILE = "<img src=x onerror=alert(1)>.png"
-Point = tuple[float, float]
 
 
 @pytest.fixture(scope="module")
@@ -44,61 +42,22 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def address(folder) -> Iterator[str]:
     """The page's own command, and the link it prints."""
-    command = [sys.executable, "-m", "ringsam", "annotate", folder / "images"]
-    command += ["--out", folder / "two_boxes.json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield re.findall(r"http://\S+", server.stdout.readline())[0]
-        server.terminate()
+    with served("annotate", folder / "images", "--out", folder / "two_boxes.json") as link:
+        yield link
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with running_browser() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(browser, address, folder) -> Iterator[Page]:
     (folder / "two_boxes.json").unlink(missing_ok=True)
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    slips: list[str] = []
-    page.on("pageerror", lambda error: slips.append(str(error)))
-    page.on("dialog", lambda dialog: slips.append(dialog.message) or dialog.dismiss())
-    page.goto(address)
-    expect(page.locator("#size")).to_contain_text("300")
-    yield page
-    page.close()
-    assert slips == []
-
-
-def on_screen(page: Page, point: Point) -> Point:
-    """Where a point of the image lies in the window now."""
-    x, y = page.evaluate(
-        """([x, y]) => {
-            const stage = document.getElementById("stage");
-            const at = new DOMPoint(x, y).matrixTransform(stage.getScreenCTM());
-            return [at.x, at.y];
-        }""",
-        point,
-    )
-    return x, y
-
-
-def drag(page: Page, start: Point, end: Point) -> None:
-    """From one point of the image to another."""
-    (x1, y1), (x2, y2) = on_screen(page, start), on_screen(page, end)
-    page.mouse.move(x1, y1)
-    page.mouse.down()
-    page.mouse.move((x1 + x2) / 2, (y1 + y2) / 2)
-    page.mouse.move(x2, y2)
-    page.mouse.up()
-
-
-def draw(page: Page, box: list[int]) -> None:
-    drag(page, (box[0], box[1]), (box[2], box[3]))
+    with visited(browser, address) as page:
+        expect(page.locator("#size")).to_contain_text("300")
+        yield page
 
 
 def saved(page: Page, folder: Path) -> list[tuple[list[int], list[int]]]:

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ringsam.data.masks import Mask, encode_mask
+from ringsam.data.masks import mask_fields
 from ringsam.data.records import ImageRecord, TwoBoxData
 from ringsam.predict import Prediction
 
@@ -54,7 +52,7 @@ def coco_rows(record: ImageRecord, prediction: Prediction) -> list[Row]:
             "iscrowd": 0,
             "score": _finite(float(prediction.iou[i])),
             "entropy": _finite(float(prediction.entropy[i])),
-            **_mask_fields(prediction.masks[i].numpy()),
+            **mask_fields(prediction.masks[i].numpy()),
         }
         for i in range(record.num_objects)
     ]
@@ -62,14 +60,3 @@ def coco_rows(record: ImageRecord, prediction: Prediction) -> list[Row]:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _mask_fields(mask: Mask) -> Row:
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    left, right = (columns[0], columns[-1] + 1) if len(columns) else (0, 0)
-    top, bottom = (rows[0], rows[-1] + 1) if len(rows) else (0, 0)
-    return {
-        "segmentation": encode_mask(mask),
-        "bbox": [int(side) for side in (left, top, right - left, bottom - top)],
-        "area": int(mask.sum()),
-    }

@@ -54,6 +54,18 @@ def encode_mask(mask: Mask) -> Rle:
     return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
 
 
+def mask_fields(mask: Mask) -> dict[str, object]:
+    """What COCO says of a mask: its run lengths, its bounding box as x, y, width, height, its area."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    left, right = (columns[0], columns[-1] + 1) if len(columns) else (0, 0)
+    top, bottom = (rows[0], rows[-1] + 1) if len(rows) else (0, 0)
+    return {
+        "segmentation": encode_mask(mask),
+        "bbox": [int(side) for side in (left, top, right - left, bottom - top)],
+        "area": int(mask.sum()),
+    }
+
+
 def run_lengths(counts: str) -> list[int]:
     """The runs of a compressed string: 5 bits a character, from the third on relative to two before."""
     runs: list[int] = []

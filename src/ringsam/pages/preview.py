@@ -54,7 +54,7 @@ class Preview:
     def mask(self, picture: Picture, big_box: Sequence[float]) -> PreviewMask | None:
         """None where SAM finds nothing. Raises InputError for a box that has no part of the image."""
         logits, frame = self._logits(picture, big_box)
-        return preview_of(_drawn(logits, _as_shown(frame)), frame)
+        return preview_of(_drawn(logits, _as_shown(frame)), frame.image_height, frame.image_width)
 
     def exact_mask(self, picture: Picture, big_box: Sequence[float]) -> Mask:
         """The mask in the image's own pixels; raises InputError as `mask` does."""
@@ -74,12 +74,12 @@ class Preview:
         return self.predictor.sam.encode(pixels[None].to(self.predictor.sam.device)), frame
 
 
-def preview_of(mask: Mask, frame: Frame) -> PreviewMask | None:
-    """The mask, of the image's proportions, as the page draws it; None where it is empty."""
+def preview_of(mask: Mask, height: int, width: int) -> PreviewMask | None:
+    """The mask of an image of this size, itself of any, as the page draws it; None where it is empty."""
     found = Image.fromarray(mask).getbbox()
     if found is None:
         return None
-    x, y = frame.image_width / mask.shape[1], frame.image_height / mask.shape[0]
+    x, y = width / mask.shape[1], height / mask.shape[0]
     left, top, right, bottom = found
     picture = _edged(Image.fromarray(mask).crop((left - 1, top - 1, right + 1, bottom + 1)))
     picture = picture.crop((1, 1, picture.width - 1, picture.height - 1))

@@ -149,12 +149,17 @@ function render() {
     selected: unfinished ? null : selection,
     colourOf: (object) => classes.colourOf(object.category_id),
     isBad: (object) => problemsOf(object).length > 0,
-    maskOf: (object) => previews.of(object),
+    masksOf,
     drawingLimits: unfinished?.big_box ?? sheet.limits,
     draftColour: classes.colourOf(unfinished ? unfinished.category_id : classes.chosen),
   });
   hint(unfinished ? HINTS[lackingBox(unfinished)] : selection ? HINTS.selected : HINTS.big_box);
   previews.want(sheet);
+}
+
+function masksOf(object) {
+  const mask = previews.of(object);
+  return mask ? [{ ...mask, name: "preview", fill: classes.colourOf(object.category_id) }] : [];
 }
 
 function renderLists() {

@@ -22,9 +22,14 @@ export class Camera {
   }
 
   fit() {
-    this.scale = this.fitting;
-    this.x = (this.image.width - this.width / this.scale) / 2;
-    this.y = (this.image.height - this.height / this.scale) / 2;
+    this.show([0, 0, this.image.width, this.image.height], this.fitting);
+  }
+
+  /** A part of the image in the middle of the stage, all of it by default. */
+  show([x1, y1, x2, y2], scale = Math.min(this.width / (x2 - x1), this.height / (y2 - y1), LARGEST_SCALE)) {
+    this.scale = scale;
+    this.x = (x1 + x2 - this.width / scale) / 2;
+    this.y = (y1 + y2 - this.height / scale) / 2;
   }
 
   /** Larger or smaller, with the image's point under the pointer held in its place. */

@@ -22,14 +22,15 @@ export function boxesOf(object, { selected, colourOf, isBad }) {
   return namesOf(object).flatMap((name) => outlined(object[name], `${name} ${classes}`, colourOf(object)));
 }
 
-/** The object's colour, where the mask that came is bright. */
-export function maskOf(object, scene) {
-  const mask = scene.maskOf(object);
-  if (!mask) return [];
-  const id = `mask-${object.key}`;
-  const cut = element("mask", { id, maskUnits: "userSpaceOnUse", ...placed(mask.box) });
-  cut.append(picture(mask.image, mask.box));
-  return [cut, element("rect", { mask: `url(#${id})`, fill: scene.colourOf(object), ...placed(mask.box) })];
+/** The object's masks, each in its colour where it is bright, as far as `part` of the image goes. */
+export function masksOf(object, scene) {
+  return scene.masksOf(object).flatMap(({ name, box, image, fill, part = box }) => {
+    const id = `mask-${object.key}-${name}`;
+    const cut = element("mask", { id, maskUnits: "userSpaceOnUse", ...placed(box) });
+    cut.append(picture(image, box));
+    const seen = [Math.max(box[0], part[0]), box[1], Math.max(box[0], part[0], Math.min(box[2], part[2])), box[3]];
+    return [cut, element("rect", { mask: `url(#${id})`, fill, ...placed(seen) })];
+  });
 }
 
 /** Edges to move both boxes by and handles to resize them; those of the `current` one stand out. */

@@ -2,7 +2,7 @@
 import { HANDLES, area, between, contains, moved, resized } from "./boxes.js";
 import { Camera } from "./camera.js";
 import { pixelsOf } from "./server.js";
-import { boxesOf, element, handlesOf, maskOf, outlined, picture } from "./shapes.js";
+import { boxesOf, element, handlesOf, masksOf, outlined, picture } from "./shapes.js";
 
 const SENT_SIDE = 2048; // pixels of an image that the server sends at once
 const CLICK_PX = 3; // a pointer that moved less has clicked
@@ -48,9 +48,10 @@ export class Stage {
     this.told.viewed();
   }
 
-  /** Draw the sheet's objects; the scene says how: colourOf, maskOf, isBad, selected, and what a drag draws. */
+  /** Draw the sheet's objects; the scene says how: colourOf, masksOf, isBad, selected, and where a drag draws (else it pans). */
   render(scene) {
     this.scene = scene;
+    this.svg.classList.toggle("still", !scene.drawingLimits);
     this.#render(this.sheet.objects);
   }
 
@@ -60,7 +61,7 @@ export class Stage {
   }
 
   #render(objects) {
-    this.layers.masks.replaceChildren(...objects.flatMap((object) => maskOf(object, this.scene)));
+    this.layers.masks.replaceChildren(...objects.flatMap((object) => masksOf(object, this.scene)));
     this.layers.boxes.replaceChildren(...objects.flatMap((object) => boxesOf(object, this.scene)));
     this.#renderHandles(objects);
   }
@@ -78,7 +79,7 @@ export class Stage {
     const { key, name, handle } = event.target.dataset;
     const start = this.camera.toImage(this.#at(event)); // on the image, so that zooming midway cannot bend the box
     const gesture = { start, key: Number(key), name, handle: handle && HANDLES[handle] };
-    gesture.kind = event.button === 1 || this.panning ? "pan" : handle ? "resize" : name ? "move" : "draw";
+    gesture.kind = event.button === 1 || this.panning ? "pan" : handle ? "resize" : name ? "move" : this.scene.drawingLimits ? "draw" : "pan";
     this.#follow(event, gesture);
   }
 

@@ -1,0 +1,114 @@
+"""What a run proposes for each object: the mask before and after the adaptation, and how much it needs a look."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ringsam.batch import Batch, collate
+from ringsam.data.boxes import Box
+from ringsam.data.dataset import TwoBoxDataset
+from ringsam.data.masks import Rle, encode_mask
+from ringsam.data.records import ImageRecord
+from ringsam.draws import Draws
+from ringsam.geometry import Frame
+from ringsam.method.prompts import make_prompts
+from ringsam.method.quality import mask_free_quality
+from ringsam.method.self_training import BoxRegions, PerObject, box_regions
+from ringsam.metrics import Masks, iou
+from ringsam.predict import Predictor
+from ringsam.sam.model import Decoded
+from ringsam.sam.preprocess import logits_to_image
+
+_AT_ONCE = 4  # masks in the image's own pixels
+_NUM_CORE_POINTS = 5
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One object with the masks that SAM gives for its big box."""
+
+    image: ImageRecord
+    object_id: int
+    category_id: int
+    big_box: Box
+    small_box: Box
+    zero_shot: Rle
+    adapted: Rle
+    score: float  # the IoU that the adapted SAM predicts for its mask
+    doubt: float  # 0 .. 1
+
+
+def doubt(zero_shot: Masks, adapted: Masks, by_core: Masks, regions: BoxRegions) -> PerObject:
+    """How much each adapted mask needs a look, in [0, 1]: 1 - quality * (1 + agreement with zero-shot) / 2.
+
+    `mask_free_quality` says how far the boxes and a second prompt, `by_core`, bear the mask out. To leave the zero-shot
+    mask is what the adaptation is for: that alone raises the doubt to a half at most.
+    """
+    return 1 - mask_free_quality(adapted, by_core, regions) * (1 + iou(adapted, zero_shot)) / 2
+
+
+@torch.inference_mode()
+def propose(record: ImageRecord, *, zero_shot: Predictor, adapted: Predictor) -> list[Proposal]:
+    """A proposal for each object of the image, in the record's order."""
+    sample = TwoBoxDataset([record], adapted.preprocess, with_masks=False)[0]
+    batch = collate([sample]).to(adapted.sam.device)
+    after, by_core = _ask(adapted, batch)
+    before, _ = _ask(zero_shot, batch)
+    doubts = doubt(
+        _masks(before),
+        _masks(after),
+        _masks(by_core),
+        box_regions(batch, grid=after.logits.shape[-1]),
+    )
+    found = zip(
+        _encoded(before.logits, sample.frame), _encoded(after.logits, sample.frame), strict=True
+    )
+    return [
+        Proposal(
+            image=record,
+            object_id=int(record.object_ids[place]),
+            category_id=int(record.category_ids[place]),
+            big_box=_box(record.big_boxes[place]),
+            small_box=_box(record.small_boxes[place]),
+            zero_shot=masks[0],
+            adapted=masks[1],
+            score=float(after.iou[place]),
+            doubt=float(doubts[place]),
+        )
+        for place, masks in enumerate(found)
+    ]
+
+
+def _ask(predictor: Predictor, batch: Batch) -> tuple[Decoded, Decoded]:
+    """By the big box, and by the box with points in the small one."""
+    embedding = predictor.sam.encode(batch.images)
+    by_box, by_core = (
+        predictor.sam.decode(
+            embedding,
+            batch.image_index,
+            make_prompts(batch, policy, num_points=_NUM_CORE_POINTS, draws=Draws(0, 0)),
+        )
+        for policy in ("box", "box+core")
+    )
+    return by_box, by_core
+
+
+def _masks(decoded: Decoded) -> Masks:
+    return decoded.logits[:, 0] > 0
+
+
+def _encoded(logits: Float[Tensor, "n 1 h w"], frame: Frame) -> Iterator[Rle]:
+    """Each mask in the image's own pixels, a few drawn at a time."""
+    for part in logits.split(_AT_ONCE):
+        for mask in (logits_to_image(part, frame) > 0).cpu().numpy():
+            yield encode_mask(mask)
+
+
+def _box(numbers: npt.NDArray[np.float32]) -> Box:
+    x1, y1, x2, y2 = (round(float(side), 3) for side in numbers)  # of single precision
+    return x1, y1, x2, y2

@@ -1,0 +1,150 @@
+"""What a person lets pass is in the file, with its mask and its boxes, and nothing else is."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ringsam.data import read_two_boxes
+from ringsam.data.images import read_image
+from ringsam.data.masks import decode_mask
+from ringsam.errors import InputError
+from ringsam.method.self_training import BoxRegions
+from ringsam.predict import load
+from ringsam.review.proposals import doubt
+from ringsam.review.server import open_review
+
+
+def objects_of(client) -> list[dict]:
+    return client.get("/api/project").json()["objects"]
+
+
+def judge(client, object_id, verdict, **changes):
+    known = client.get(f"/api/objects/{object_id}").json()
+    body = {"revision": known["revision"], "verdict": verdict, **known["boxes"], **changes}
+    return client.put(f"/api/objects/{object_id}", json=body)
+
+
+def content_of(data) -> dict:
+    return json.loads((data / "accepted.json").read_text())
+
+
+def rows_of(data) -> dict[int, str]:
+    content = content_of(data)
+    return {row["id"]: row["verdict"] for row in (*content["annotations"], *content["rejected"])}
+
+
+def test_the_most_doubtful_object_comes_first(client):
+    doubts = [each["doubt"] for each in objects_of(client)]
+    assert len(doubts) == 6 and doubts == sorted(doubts, reverse=True)
+    assert all(0 <= each <= 1 for each in doubts)
+
+
+def test_an_accepted_mask_is_the_adapted_one_and_can_be_evaluated_with(client, run, data):
+    assert judge(client, 20, "accepted").json()["verdict"] == "accepted"
+    (row,) = content_of(data)["annotations"]
+    record = next(r for r in read_two_boxes(data / "accepted.json").images if r.image_id == 2)
+    assert record.object_ids.tolist() == [20] and record.has_masks
+    expected = load(run.path).predict(read_image(record.path), record.big_boxes).masks[0].numpy()
+    mask = decode_mask(row["segmentation"], (72, 96))
+    np.testing.assert_array_equal(mask, expected)
+    assert row["area"] == expected.sum() and row["iscrowd"] == 0
+    original = read_two_boxes(data / "annotations.json").images[1]
+    np.testing.assert_array_equal(record.big_boxes[0], original.big_boxes[0])
+    np.testing.assert_array_equal(record.small_boxes[0], original.small_boxes[0])
+
+
+def test_changed_boxes_are_written_with_the_mask_they_give(client, run, data):
+    boxes = {"big_box": [8, 12, 50, 60], "small_box": [20, 25, 30, 35]}
+    assert judge(client, 20, "accepted", **boxes).json()["verdict"] == "redrawn"
+    (row,) = content_of(data)["annotations"]
+    assert {name: row[name] for name in boxes} == boxes
+    image = read_image(data / "images" / "image_2.png")
+    expected = load(run.path).predict(image, [boxes["big_box"]]).masks[0].numpy()
+    np.testing.assert_array_equal(decode_mask(row["segmentation"], (72, 96)), expected)
+
+
+def test_a_verdict_can_be_changed_and_taken_back(client, data):
+    for verdict in ("accepted", "rejected", "accepted"):
+        judge(client, 10, verdict)
+        assert rows_of(data) == {10: verdict}
+    assert judge(client, 10, None).json()["verdict"] is None
+    assert rows_of(data) == {}
+
+
+def test_a_new_server_goes_on_where_the_last_one_was(connect, data):
+    first = connect()
+    judge(first, 10, "accepted")
+    judge(first, 21, "rejected")
+    verdicts = {each["id"]: each["verdict"] for each in objects_of(connect())}
+    assert {i: verdict for i, verdict in verdicts.items() if verdict} == rows_of(data)
+
+
+def test_an_old_revision_is_refused_and_changes_nothing(connect, data):
+    one, other = connect(), connect()
+    known = one.get("/api/objects/10").json()
+    judge(other, 10, "rejected")
+    body = {"revision": known["revision"], "verdict": "accepted", **known["boxes"]}
+    answer = one.put("/api/objects/10", json=body)
+    assert answer.status_code == 409 and "judged elsewhere" in answer.json()["detail"]
+    assert rows_of(data) == {10: "rejected"}
+    assert judge(one, 11, "accepted").status_code == 200
+    assert rows_of(data) == {10: "rejected", 11: "accepted"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"small_box": [0, 0, 90, 70]},
+        {"big_box": [50, 12, 8, 60]},
+        {"big_box": [500, 500, 600, 600], "small_box": [520, 520, 560, 560]},
+        {"big_box": [1, 2, 3]},
+        {"verdict": "redrawn"},
+    ],
+)
+def test_what_is_no_verdict_is_refused(client, data, changes):
+    assert judge(client, 10, **{"verdict": "accepted"} | changes).status_code == 422
+    assert not (data / "accepted.json").exists()
+
+
+@pytest.mark.parametrize("path", ["/api/objects/999", "/api/images/a.png/pixels", "/../server.py"])
+def test_what_is_not_of_the_review_is_not_found(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_nothing_is_shown_without_the_token(connect):
+    client = connect()
+    del client.headers["x-ringsam-token"]
+    for path in ("/", "/api/project", "/api/objects/10", "/shared/stage.js"):
+        assert client.get(path).status_code == 401
+
+
+def test_a_file_of_something_else_is_not_written_over(run, data):
+    (data / "mine.json").write_text((data / "annotations.json").read_text())
+    with pytest.raises(InputError, match="was not written by `ringsam review`"):
+        open_review(run, data / "images", data / "annotations.json", data / "mine.json")
+
+
+def test_a_place_from_which_train_would_not_find_the_images_is_refused(run, data, tmp_path):
+    with pytest.raises(InputError, match=rf"give --out {data}/accepted.json"):
+        open_review(run, data / "images", data / "annotations.json", tmp_path / "accepted.json")
+
+
+def square(left: int, right: int) -> torch.Tensor:
+    mask = torch.zeros(1, 20, 20, dtype=torch.bool)
+    mask[:, 5:15, left:right] = True
+    return mask
+
+
+def test_doubt_rises_with_each_disagreement():
+    mask = square(5, 15)
+    regions = BoxRegions(square(8, 12), ~square(4, 16))
+    assert doubt(mask, mask, mask, regions).item() == 0
+    left_zero_shot = doubt(square(0, 4), mask, mask, regions).item()
+    assert left_zero_shot == 0.5
+    assert doubt(mask, mask, square(0, 4), regions).item() == 1
+    misses_the_core = doubt(square(5, 10), square(5, 10), square(5, 10), regions).item()
+    assert 0 < misses_the_core < 1
+    nothing = square(5, 5)
+    assert doubt(nothing, nothing, nothing, regions).item() == 1
