@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check check-style clean
+.PHONY: demo test check check-style docs clean
 
 # Train on the bundled sample with the bundled SAM, offline, then compare and report.
 demo: $(INSTALLED)
@@ -30,11 +30,15 @@ check-style: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The pages, complete in site/: open site/index.html, no server or network needed.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) site
