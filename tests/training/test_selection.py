@@ -44,7 +44,7 @@ def test_the_held_out_images_are_a_fixed_part_that_is_not_trained_on(disc_data):
     ids = sorted(record.image_id for record in (*learn.images, *held.images))
     assert ids == sorted(record.image_id for record in data.images)
     assert any(data.hold_out(0.3, seed=s)[1].images[0] != held.images[0] for s in range(2, 9))
-    assert data.hold_out(0.0, seed=1)[1].images == ()
+    assert data.hold_out(0.0, seed=1)[1].images.image_ids.tolist() == []
 
 
 def test_the_best_epoch_is_kept_not_the_last(disc_data, sam_folder, tmp_path, monkeypatch, capsys):

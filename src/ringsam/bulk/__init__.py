@@ -20,6 +20,7 @@ from ringsam.bulk.work import Work, ranks
 from ringsam.config import MaskFormat, PromptPolicy
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import ImageRecord, TwoBoxData, read_pixels
+from ringsam.digests import sha256
 from ringsam.errors import InputError
 from ringsam.predict import Predictor, load
 from ringsam.runs import write_atomically
@@ -51,7 +52,7 @@ def predict_files(
     with_objects = data.with_objects()
     records, classes = with_objects.images, Classes.of(data)
     shards = [records[i : i + shard_size] for i in range(0, len(records), shard_size)]
-    job = _digest(predictor, boxes, images, prompts, str(shard_size), *formats)
+    job = _digest(predictor, data.source, images, prompts, str(shard_size), *formats)
     rank, num_ranks = ranks()
     with _disk_errors_as_input_errors(out):
         work = Work(out.resolve(), job, len(shards))
@@ -132,12 +133,12 @@ def _device() -> str:
     return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
 
 
-def _digest(predictor: Predictor, boxes: Path, images: Path, *settings: str) -> str:
+def _digest(predictor: Predictor, labels: Path, images: Path, *settings: str) -> str:
     """Tells this job from every other: weights, boxes, where the images lie, prompts."""
     about = (predictor.sam.digest(), str(predictor.preprocess), str(predictor.num_points))
     named = (*about, str(images.resolve()), *settings)
     digest = hashlib.blake2b("\n".join(named).encode(), digest_size=8)
-    digest.update(Path(boxes).read_bytes() if boxes.is_file() else b"")
+    digest.update(sha256(labels).encode())
     return digest.hexdigest()
 
 

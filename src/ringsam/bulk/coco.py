@@ -18,9 +18,10 @@ def write_coco(data: TwoBoxData, parts: Sequence[Path], path: Path) -> None:
     """COCO JSON of all parts, one after the other, so that a large set needs no more memory."""
     unfinished = path.with_name(f".{path.name}")
     with unfinished.open("w", encoding="utf-8") as file:
-        file.write('{"images": ')
-        json.dump([_image_row(record) for record in data.images], file)
-        file.write(', "categories": ')
+        file.write('{"images": [')
+        for number, record in enumerate(data.images):
+            file.write(("," if number else "") + "\n" + json.dumps(_image_row(record)))
+        file.write('], "categories": ')
         json.dump([{"id": i, "name": name} for i, name in data.categories.items()], file)
         file.write(', "annotations": [')
         for number, row in enumerate(read_rows(parts)):

@@ -30,7 +30,7 @@ class Classes:
     @classmethod
     def of(cls, data: TwoBoxData) -> "Classes":
         """Those that the file names and those that its objects have."""
-        ids = set(data.categories).union(*(r.category_ids.tolist() for r in data.images))
+        ids = set(data.categories) | set(data.images.category_ids.tolist())
         return cls({i: data.categories.get(i, str(i)) for i in sorted(ids)})
 
     def number(self, category_id: int) -> int:

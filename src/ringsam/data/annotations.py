@@ -1,11 +1,12 @@
-"""The annotation file: where it is, and its JSON read strictly."""
+"""The annotation file: where it is, and its lists."""
 
-import json
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ringsam.data.findings import Finding, shown
+from ringsam.data.findings import Finding
+from ringsam.data.json_rows import Slips, read_members
 from ringsam.errors import InputError
 
 NAMES = ("two_boxes.json", "annotations.json")
@@ -45,62 +46,76 @@ def image_folder(source: Path) -> Path:
     return folder if folder.is_dir() else source.parent
 
 
+class AnnotationFile:
+    """A COCO file read row by row, anew for each of its lists."""
+
+    def __init__(self, source: Path) -> None:
+        self.source = source
+        self.categories: dict[int, str] = {}
+        self._slips: Slips = Counter()
+
+    def rows(self, name: str) -> Iterator[object]:
+        """The rows of the list `name`; at its end `categories` and `findings` are known.
+
+        Raises InputError where the file is no JSON, with line and column, or has no such list.
+        """
+        slips: Slips = Counter()
+        found = False
+        for key, value in read_members(self.source, slips):
+            if key == name and isinstance(value, Iterator):
+                found = True
+                yield from value
+            if key == "categories" and isinstance(value, Iterator):
+                self.categories = _categories(value)
+        if not found:
+            raise _no_list(self.source, name)
+        self._slips = slips
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What Python's reader would let pass."""
+        return _findings(self.source, self._slips)
+
+
 def read_annotations(source: Path) -> Annotations:
-    """The file's lists; raises InputError where it is no JSON, with line and column, or no COCO."""
-    slips: Counter[str] = Counter()
-    content = _parse(source, slips)
-    if not isinstance(content, dict):
-        raise InputError(f"{source}: is a JSON {type(content).__name__}, not a COCO object")
-    for key in ("images", "annotations"):
-        if not isinstance(content.get(key), list):
-            raise InputError(
-                f'{source}: has no list "{key}"; write COCO JSON with big_box, small_box'
-            )
-    findings = [
+    """The whole file; raises InputError where it is no JSON, with line and column, or no COCO."""
+    slips: Slips = Counter()
+    content = {
+        key: list(value) if isinstance(value, Iterator) else value
+        for key, value in read_members(source, slips)
+    }
+    images, annotations = (_list_of(content, name, source) for name in ("images", "annotations"))
+    categories = content.get("categories")
+    return Annotations(
+        images,
+        annotations,
+        _categories(categories if isinstance(categories, list) else ()),
+        _findings(source, slips),
+        content,
+    )
+
+
+def _list_of(content: Mapping[str, object], name: str, source: Path) -> list[object]:
+    rows = content.get(name)
+    if not isinstance(rows, list):
+        raise _no_list(source, name)
+    return rows
+
+
+def _no_list(source: Path, name: str) -> InputError:
+    return InputError(f'{source}: has no list "{name}"; write COCO JSON with big_box, small_box')
+
+
+def _findings(source: Path, slips: Slips) -> list[Finding]:
+    return [
         Finding(
             "error", source.name, "", reason if n == 1 else f"{reason} ({n} times)", "mend the file"
         )
         for reason, n in slips.items()
     ]
-    return Annotations(
-        content["images"],
-        content["annotations"],
-        _categories(content.get("categories")),
-        findings,
-        content,
-    )
 
 
-def _parse(source: Path, slips: Counter[str]) -> object:
-    """Python's view of the JSON; counts the slips that Python would let pass."""
-
-    def constant(name: str) -> float:
-        slips[f"{name} is not a number that JSON knows"] += 1
-        return float(name)
-
-    def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
-        row = dict(items)
-        if len(row) < len(items):
-            twice = [key for key, n in Counter(key for key, _ in items).items() if n > 1]
-            where = f" in the row with id {ascii(row['id'])[:40]}" if "id" in row else ""
-            slips[f'the key "{shown(twice[0])}" stands twice{where}'] += 1
-        return row
-
-    try:
-        text = source.read_text(encoding="utf-8-sig")
-        return json.loads(text, parse_constant=constant, object_pairs_hook=pairs)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InputError(f"{source}: broken JSON at {where}: {error.msg}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{source}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{source}: cannot be read: {error}") from error
-
-
-def _categories(rows: object) -> dict[int, str]:
+def _categories(rows: Iterable[object]) -> dict[int, str]:
     """Names by id; rows that are none are passed over, for names are a courtesy."""
-    if not isinstance(rows, list):
-        return {}
     usable = [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), int)]
     return {row["id"]: str(row.get("name", row["id"])) for row in usable}

@@ -1,14 +1,17 @@
 """Everything that is wrong with a data set, found in one go: all rows, all images decoded."""
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ringsam.data.findings import Finding, RowProblem, finding_lines, shown
 from ringsam.data.images import read_image
+from ringsam.data.index import write_index
 from ringsam.data.masks import decode_mask
+from ringsam.data.places import Places, hash_of
 from ringsam.data.records import ImageRecord
 from ringsam.data.rows import Examination, examine
 from ringsam.errors import InputError
@@ -54,29 +57,38 @@ def check(data: Path) -> CheckResult:
     Raises InputError only where there is no annotation file or it is no COCO JSON at all.
     """
     examined = examine(data)
-    findings = list(examined.findings)
-    usable = []
-    names: dict[str, list[str]] = defaultdict(list)  # by digest of the pixels
-    for record in examined.records:
+    records, findings = examined.records, list(examined.findings)
+    decoded = np.zeros(len(records), dtype=np.bool_)
+    seen, copies = Places(), dict[int, list[str]]()
+    for index, record in enumerate(records):
         try:
-            names[_digest(record)].append(record.file_name)
-            usable.append(record)
+            digest = _digest(record)
+            decoded[index] = True
+            first = seen.find(digest)
+            if first is None:
+                seen.add(digest, index)
+            else:
+                copies.setdefault(first, [records[first].file_name]).append(record.file_name)
         except RowProblem as problem:
             findings.append(problem.at(record.file_name, f"image {record.image_id}"))
         findings += _bad_masks(record)
-    findings += [_duplicates(group) for group in names.values() if len(group) > 1]
+    findings += [_duplicates(names) for names in copies.values()]
     findings += _unused(examined)
+    if not any(finding.severity == "error" for finding in findings):
+        write_index(examined.usable())
+    usable = records.choose(decoded)
+    num_objects, num_masks = usable.num_objects, usable.num_masks
     return CheckResult(
         source=examined.source,
         findings=tuple(findings),
         num_images=len(usable),
-        num_objects=sum(record.num_objects for record in usable),
-        num_images_without_objects=sum(record.num_objects == 0 for record in usable),
-        num_images_with_masks=sum(record.has_masks for record in usable),
+        num_objects=int(num_objects.sum()),
+        num_images_without_objects=int((num_objects == 0).sum()),
+        num_images_with_masks=int(((num_objects > 0) & (num_objects == num_masks)).sum()),
     )
 
 
-def _digest(record: ImageRecord) -> str:
+def _digest(record: ImageRecord) -> int:
     """What tells the pixels from another image's; raises RowProblem where they cannot be had."""
     try:
         pixels = read_image(record.path)
@@ -88,7 +100,7 @@ def _digest(record: ImageRecord) -> str:
             f"{pixels.shape[1]} x {pixels.shape[0]}",
             "save it anew as PNG or TIFF",
         )
-    return f"{pixels.shape} {hashlib.sha256(pixels.data).hexdigest()}"
+    return hash_of(f"{pixels.shape} {hashlib.sha256(pixels.data).hexdigest()}")
 
 
 def _bad_masks(record: ImageRecord) -> list[Finding]:
@@ -115,8 +127,10 @@ def _duplicates(names: Sequence[str]) -> Finding:
 
 
 def _unused(examined: Examination) -> list[Finding]:
-    used = {record.path for record in examined.records}
-    files = [path for path in examined.folder.image_files() if path not in used]
+    used = Places()
+    for index, record in enumerate(examined.records):
+        used.add(hash_of(str(record.path)), index)
+    files = [p for p in examined.folder.image_files() if used.find(hash_of(str(p))) is None]
     if not files:
         return []
     first = ", ".join(shown(path.name) for path in files[:3]) + (", ..." if len(files) > 3 else "")

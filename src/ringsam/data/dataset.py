@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ringsam.batch import Sample
-from ringsam.data.annotations import find_annotations
+from ringsam.data.annotations import find_annotations, image_folder
 from ringsam.data.colour_model import colour_masks
 from ringsam.data.colours import Pixels
 from ringsam.data.findings import finding_lines
+from ringsam.data.index import read_index, write_index
 from ringsam.data.masks import Rle, decode_mask, encode_mask
 from ringsam.data.records import ImageRecord, TwoBoxData, decode_masks, read_pixels
 from ringsam.data.rows import examine
@@ -34,24 +35,22 @@ __all__ = [
 
 
 def read_two_boxes(data: Path, *, images_in: Path | None = None) -> TwoBoxData:
-    """All images of `data`, a folder with its JSON or the JSON itself; only headers are read.
+    """All images of `data`, a folder with its JSON or the JSON itself; only headers are read, of a large set once.
 
     The images lie in `images_in`, or where the annotations are. Raises InputError with every bad row: its text is cut to a readable length, its `rows` are all.
     """
-    examined = examine(data, images_in=images_in)
+    source = find_annotations(data)
+    known = read_index(source, images_in or image_folder(source))
+    if known is not None:
+        return known
+    examined = examine(source, images_in=images_in)
     errors = [finding for finding in examined.findings if finding.severity == "error"]
     if errors:
         message = f"{examined.source}: {len(errors)} errors in the data"
         refusal = InputError(message, finding_lines(errors))
         refusal.rows = [str(finding) for finding in errors]
         raise refusal
-    return TwoBoxData(
-        root=examined.folder.root,
-        source=examined.source,
-        images=examined.records,
-        categories=examined.categories,
-        warnings=examined.findings,
-    )
+    return write_index(examined.usable())
 
 
 @runtime_checkable

@@ -1,9 +1,11 @@
 """Guesses at one cause behind many bad boxes: another kind of coordinates."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import math
+import sys
+from dataclasses import dataclass
 
 from ringsam.data.boxes import Box
+from ringsam.data.fields import Size
 from ringsam.data.findings import Finding
 
 MIN_BOXES = 3
@@ -13,46 +15,56 @@ MIN_BOXES_PERCENT = 20
 _CORNERS = "boxes are [x1, y1, x2, y2] in pixels of the image"
 
 
-class BoxOnImage(NamedTuple):
-    """A big box as the file gives it, and its image's (height, width)."""
+@dataclass
+class BoxTally:
+    """What the big boxes of a file have in common, good and bad ones, each as the file gives it."""
 
-    box: Box
-    size: tuple[int, int]
+    num_boxes: int = 0
+    num_wrong: int = 0
+    num_right_as_sizes: int = 0  # if they were [x, y, width, height]
+    least: float = math.inf
+    most: float = -math.inf
+    smallest_side: int = sys.maxsize  # of the images
 
+    def add(self, box: Box, size: Size) -> None:
+        """A box on an image of this (height, width)."""
+        x, y, width, height = box
+        self.num_boxes += 1
+        self.num_wrong += not _fits(box, size)
+        self.num_right_as_sizes += _fits((x, y, x + width, y + height), size)
+        self.least, self.most = min(self.least, *box), max(self.most, *box)
+        self.smallest_side = min(self.smallest_side, *size)
 
-def coordinate_hints(boxes: Sequence[BoxOnImage], file: str) -> list[Finding]:
-    """One warning at most: fractions, percent, or xywh instead of corners."""
-    if len(boxes) < MIN_BOXES:
-        return []
-    reason = _fractions(boxes) or _width_and_height(boxes) or _percent(boxes)
-    return [Finding("warning", file, "all boxes", reason, _CORNERS)] if reason else []
+    def hints(self, file: str) -> list[Finding]:
+        """One warning at most: fractions, percent, or xywh instead of corners."""
+        if self.num_boxes < MIN_BOXES:
+            return []
+        reason = self._fractions() or self._width_and_height() or self._percent()
+        return [Finding("warning", file, "all boxes", reason, _CORNERS)] if reason else []
 
-
-def _fractions(boxes: Sequence[BoxOnImage]) -> str | None:
-    if all(0 <= value <= 1 for box, _ in boxes for value in box):
-        return "every value lies in 0..1: are these fractions of the image?"
-    return None
-
-
-def _percent(boxes: Sequence[BoxOnImage]) -> str | None:
-    """Percent of a large image pass as small boxes in its corner, so no row would show it."""
-    values = [value for box, _ in boxes for value in box]
-    large = all(min(size) >= 200 for _, size in boxes)
-    if len(boxes) >= MIN_BOXES_PERCENT and large and min(values) >= 0 and 90 < max(values) <= 100:
-        return "every value lies in 0..100 on larger images: are these percent of the image?"
-    return None
-
-
-def _width_and_height(boxes: Sequence[BoxOnImage]) -> str | None:
-    wrong = sum(not _fits(box, size) for box, size in boxes) / len(boxes)
-    if wrong < MANY:
+    def _fractions(self) -> str | None:
+        if self.least >= 0 and self.most <= 1:
+            return "every value lies in 0..1: are these fractions of the image?"
         return None
-    right = sum(_fits((x, y, x + w, y + h), size) for (x, y, w, h), size in boxes) / len(boxes)
-    question = ": is this xywh?" if right >= NEARLY_ALL else ": is this another size of the images?"
-    return f"{wrong:.0%} of boxes leave the image or are inverted{question}"
+
+    def _percent(self) -> str | None:
+        """Percent of a large image pass as small boxes in its corner, so no row would show it."""
+        many = self.num_boxes >= MIN_BOXES_PERCENT and self.smallest_side >= 200
+        if many and self.least >= 0 and 90 < self.most <= 100:
+            return "every value lies in 0..100 on larger images: are these percent of the image?"
+        return None
+
+    def _width_and_height(self) -> str | None:
+        wrong, right = self.num_wrong / self.num_boxes, self.num_right_as_sizes / self.num_boxes
+        if wrong < MANY:
+            return None
+        question = (
+            ": is this xywh?" if right >= NEARLY_ALL else ": is this another size of the images?"
+        )
+        return f"{wrong:.0%} of boxes leave the image or are inverted{question}"
 
 
-def _fits(box: Box, size: tuple[int, int]) -> bool:
+def _fits(box: Box, size: Size) -> bool:
     x1, y1, x2, y2 = box
     height, width = size
     return 0 <= x1 < x2 <= width + 1 and 0 <= y1 < y2 <= height + 1

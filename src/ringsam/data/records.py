@@ -1,8 +1,9 @@
 """Images with two boxes per object, judged and ready to use."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from ringsam.data.colours import Pixels
 from ringsam.data.findings import Finding, RowProblem
 from ringsam.data.images import read_image
 from ringsam.data.masks import decode_mask
+from ringsam.data.table import ImageTable, Texts
 from ringsam.draws import Draws
 from ringsam.errors import InputError
 
@@ -46,29 +48,90 @@ class ImageRecord:
         return self.num_objects > 0 and None not in self.segmentations
 
 
+class ImageRecords(Sequence[ImageRecord]):
+    """Images of a table, some or all; a record is made when it is asked for."""
+
+    def __init__(self, table: ImageTable, root: Path, chosen: npt.NDArray[np.int64]) -> None:
+        self.table, self.root, self.chosen = table, root, chosen
+        self._names = Texts(table.names, table.name_ends)
+        self._paths = Texts(table.paths, table.path_ends)
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    @overload
+    def __getitem__(self, index: int) -> ImageRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> "ImageRecords": ...
+    def __getitem__(self, index: int | slice) -> "ImageRecord | ImageRecords":
+        if isinstance(index, slice):
+            return self.choose(index)
+        place, table = int(self.chosen[index]), self.table
+        rows, name = table.objects(place), self._names[place]
+        height, width = table.sizes[place].tolist()
+        return ImageRecord(
+            image_id=int(table.image_ids[place]),
+            file_name=name,
+            path=self.root / (self._paths[place] or name),
+            height=height,
+            width=width,
+            big_boxes=np.array(table.boxes[rows, 0]),
+            small_boxes=np.array(table.boxes[rows, 1]),
+            object_ids=np.array(table.object_ids[rows]),
+            category_ids=np.array(table.category_ids[rows]),
+            segmentations=tuple(table.segmentation(row) for row in range(rows.start, rows.stop)),
+        )
+
+    @property
+    def image_ids(self) -> npt.NDArray[np.int64]:
+        return self.table.image_ids[self.chosen]
+
+    @property
+    def num_objects(self) -> npt.NDArray[np.int64]:
+        """How many objects each image has."""
+        return self.table.num_objects[self.chosen]
+
+    @property
+    def num_masks(self) -> npt.NDArray[np.int64]:
+        """How many objects of each image have a segmentation."""
+        return self.table.num_masks[self.chosen]
+
+    @property
+    def category_ids(self) -> npt.NDArray[np.int64]:
+        """Every category that an object has, once."""
+        chosen = np.zeros(len(self.table.image_ids), dtype=np.bool_)
+        chosen[self.chosen] = True
+        return np.unique(self.table.category_ids[np.repeat(chosen, self.table.num_objects)])
+
+    def choose(
+        self, which: slice | npt.NDArray[np.bool_] | npt.NDArray[np.int64]
+    ) -> "ImageRecords":
+        return ImageRecords(self.table, self.root, self.chosen[which])
+
+
 @dataclass(frozen=True, eq=False)
 class TwoBoxData:
     """All images of an annotation file; `warnings`, `num_skipped` tell what was clipped or left."""
 
     root: Path
     source: Path
-    images: tuple[ImageRecord, ...]
+    images: ImageRecords
     categories: Mapping[int, str]
     warnings: tuple[Finding, ...] = ()
     num_skipped: int = 0
 
     @property
     def num_objects(self) -> int:
-        return sum(record.num_objects for record in self.images)
+        return int(self.images.num_objects.sum())
 
     @property
     def has_masks(self) -> bool:
         """Whether every image with objects has the masks of all of them."""
-        return all(record.has_masks for record in self.images if record.num_objects)
+        return bool((self.images.num_objects == self.images.num_masks).all())
 
     def with_objects(self) -> "TwoBoxData":
         """The images that have objects; the others are counted in `num_skipped`."""
-        kept = tuple(record for record in self.images if record.num_objects)
+        kept = self.images.choose(self.images.num_objects > 0)
         skipped = self.num_skipped + len(self.images) - len(kept)
         return replace(self, images=kept, num_skipped=skipped)
 
@@ -76,15 +139,12 @@ class TwoBoxData:
         """Those to learn from, and the share held out: one image at least, and never the last; none where it is 0."""
         most = len(self.images) - 1
         num = min(max(round(share * len(self.images)), 1), most) if share else 0
-        ids = torch.tensor([record.image_id for record in self.images], dtype=torch.long)
-        order = Draws(seed, 0).uniform(ids, 1, "held out")[:, 0].argsort(stable=True).tolist()
-        chosen = set(order[:num])
-        parts = (
-            tuple(record for i, record in enumerate(self.images) if (i in chosen) == held)
-            for held in (False, True)
-        )
-        learn, held = (replace(self, images=part) for part in parts)
-        return learn, held
+        ids = torch.from_numpy(np.array(self.images.image_ids))
+        order = Draws(seed, 0).uniform(ids, 1, "held out")[:, 0].argsort(stable=True)
+        held = np.zeros(len(self.images), dtype=np.bool_)
+        held[order[:num].numpy()] = True
+        learn, aside = (replace(self, images=self.images.choose(which)) for which in (~held, held))
+        return learn, aside
 
 
 def read_pixels(record: ImageRecord) -> Pixels:

@@ -1,20 +1,21 @@
 """The one place that judges rows: every image and every annotation of a file, good or bad."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from ringsam.data.annotations import find_annotations, image_folder, read_annotations
-from ringsam.data.boxes import Box, box_numbers, judge_boxes
+from ringsam.data.annotations import AnnotationFile, find_annotations, image_folder
+from ringsam.data.boxes import box_numbers, judge_boxes
 from ringsam.data.fields import Row, Size, fields_of, short_text, whole_number
 from ringsam.data.findings import Finding, RowProblem
 from ringsam.data.folder import ImageFolder
-from ringsam.data.hints import BoxOnImage, coordinate_hints
+from ringsam.data.hints import BoxTally
 from ringsam.data.images import image_size
 from ringsam.data.masks import judge_segmentation
-from ringsam.data.records import ImageRecord
+from ringsam.data.places import Places, hash_of
+from ringsam.data.records import ImageRecords, TwoBoxData
+from ringsam.data.table import GrowingTable
 from ringsam.errors import InputError
 
 
@@ -25,28 +26,18 @@ class Examination:
     folder: ImageFolder
     source: Path
     categories: dict[int, str]
-    records: tuple[ImageRecord, ...]
+    records: ImageRecords
     findings: tuple[Finding, ...]
 
-
-@dataclass
-class _Object:
-    object_id: int
-    category_id: int
-    big_box: Box
-    small_box: Box
-    segmentation: object
-
-
-@dataclass
-class _Image:
-    """An image under judgement; `path` is None until its own row is found good."""
-
-    image_id: int
-    name: str
-    path: Path | None = None
-    size: Size | None = None
-    objects: list[_Object] = field(default_factory=list)
+    def usable(self) -> TwoBoxData:
+        """What can be worked with."""
+        return TwoBoxData(
+            root=self.folder.root,
+            source=self.source,
+            images=self.records,
+            categories=self.categories,
+            warnings=self.findings,
+        )
 
 
 def examine(data: Path, *, images_in: Path | None = None) -> Examination:
@@ -55,94 +46,127 @@ def examine(data: Path, *, images_in: Path | None = None) -> Examination:
     Raises InputError where there is no annotation file, or none that is COCO JSON.
     """
     source = find_annotations(data)
-    content = read_annotations(source)
-    folder = ImageFolder(images_in or image_folder(source))
-    findings = list(content.findings)
-    images = _judge_images(content.images, source.name, folder, findings)
-    _judge_annotations(content.annotations, source.name, images, findings)
-    findings += coordinate_hints(_big_boxes(content.annotations, images), source.name)
-    records = tuple(_record(image, image.path) for image in images.values() if image.path)
-    if not any(record.num_objects for record in records):
-        findings.append(_nothing_usable(source.name, content.annotations, findings))
-    return Examination(folder, source, content.categories, records, tuple(findings))
+    file, folder = AnnotationFile(source), ImageFolder(images_in or image_folder(source))
+    images = _Images(source.name, folder)
+    for index, row in enumerate(file.rows("images")):
+        images.judge(index, row)
+    objects, num_rows = _Objects(source.name, images), 0
+    for row in file.rows("annotations"):
+        objects.judge(num_rows, row)
+        num_rows += 1
+    findings = [*file.findings, *images.findings, *objects.findings]
+    findings += objects.big_boxes.hints(source.name)
+    table = images.table.finish()
+    if not len(table.object_ids):
+        findings.append(_nothing_usable(source.name, num_rows, findings))
+    records = ImageRecords(table, folder.root, images.table.usable())
+    return Examination(folder, source, file.categories, records, tuple(findings))
 
 
-def _judge_images(
-    rows: Sequence[object], file: str, folder: ImageFolder, findings: list[Finding]
-) -> dict[int, _Image]:
+@dataclass
+class _Image:
+    """An image under judgement; `path`, below its folder, is None until its row is found good."""
+
+    name: str
+    path: str | None = None
+    size: Size | None = None
+
+
+class _Images:
     """Images by id, also those whose file is bad, so that their annotations are not called lost."""
-    images: dict[int, _Image] = {}
-    paths: set[Path] = set()
-    for index, row in enumerate(rows):
+
+    def __init__(self, file: str, folder: ImageFolder) -> None:
+        self.table = GrowingTable()
+        self.findings: list[Finding] = []
+        self._file, self._folder = file, folder
+        self._by_id, self._by_path = Places(), Places()
+
+    def judge(self, index: int, row: object) -> None:
         try:
             fields = fields_of(row)
             image_id = whole_number(fields, "id")
-            if image_id in images:
+            if self._by_id.find(image_id) is not None:
                 raise RowProblem(f"the image id {image_id} stands twice", "give each image its own")
         except RowProblem as problem:
-            findings.append(problem.at(file, f"images[{index}]"))
-            continue
-        image = images[image_id] = _Image(image_id, short_text(fields.get("file_name") or file))
+            self.findings.append(problem.at(self._file, f"images[{index}]"))
+            return
+        image = _Image(short_text(fields.get("file_name") or self._file))
         try:
-            _judge_file(image, fields, folder, paths)
+            self._judge_file(image, fields)
         except RowProblem as problem:
-            findings.append(problem.at(image.name, f"image {image_id}"))
-    return images
+            self.findings.append(problem.at(image.name, f"image {image_id}"))
+        self._by_id.add(image_id, len(self.table))
+        self.table.add_image(image_id, image.name, image.path, image.size)
+
+    def place_of(self, fields: Row) -> int:
+        """Which image an annotation is of; raises RowProblem."""
+        image_id = whole_number(fields, "image_id")
+        place = self._by_id.find(image_id)
+        if place is None:
+            raise RowProblem(f"no image has the id {image_id}", "mend image_id or add the image")
+        return place
+
+    def _judge_file(self, image: _Image, fields: Row) -> None:
+        path = self._folder.locate(fields.get("file_name"))
+        try:
+            image.size = image_size(path)
+        except InputError as error:
+            raise RowProblem(str(error).removeprefix(f"{path}: ")) from error
+        _compare_size(fields, image.size)
+        name = path.relative_to(self._folder.root).as_posix()
+        digest = hash_of(name)
+        place = self._by_path.find(digest)
+        if place is None:
+            self._by_path.add(digest, len(self.table))
+        elif self.table.path(place) == name:
+            raise RowProblem("the file is listed twice", "put all its objects under one image id")
+        image.path = name
 
 
-def _judge_file(image: _Image, fields: Row, folder: ImageFolder, paths: set[Path]) -> None:
-    path = folder.locate(fields.get("file_name"))
-    try:
-        image.size = image_size(path)
-    except InputError as error:
-        raise RowProblem(str(error).removeprefix(f"{path}: ")) from error
-    _compare_size(fields, image.size)
-    if path in paths:
-        raise RowProblem("the file is listed twice", "put all its objects under one image id")
-    paths.add(path)
-    image.path = path
+class _Objects:
+    """Annotations under judgement; each good one goes to the table of its image."""
 
+    def __init__(self, file: str, images: _Images) -> None:
+        self.findings: list[Finding] = []
+        self.big_boxes = BoxTally()
+        self._file, self._images, self._table = file, images, images.table
+        self._by_id = Places()
 
-def _judge_annotations(
-    rows: Sequence[object], file: str, images: Mapping[int, _Image], findings: list[Finding]
-) -> None:
-    """Gives each image its good objects."""
-    object_ids: set[int] = set()
-    for index, row in enumerate(rows):
-        name, where = file, f"annotations[{index}]"
+    def judge(self, index: int, row: object) -> None:
+        name, where = self._file, f"annotations[{index}]"
         try:
             fields = fields_of(row)
+            self._count(fields)
             object_id = whole_number(fields, "id")
             where = f"annotation {object_id}"
-            image = _image_of(fields, images)
-            name = image.name
-            if object_id in object_ids:
+            image = self._images.place_of(fields)
+            name = self._table.names[image]
+            if self._by_id.find(object_id) is not None:
                 raise RowProblem(f"the annotation id {object_id} stands twice", "give each its own")
-            object_ids.add(object_id)
-            found, warnings = _judge_object(object_id, fields, image.size)
+            self._by_id.add(object_id, index)
+            warnings = self._judge_object(image, object_id, fields)
         except RowProblem as problem:
-            findings.append(problem.at(name, where))
-            continue
-        image.objects.append(found)
-        findings += [Finding("warning", name, where, *warning) for warning in warnings]
+            self.findings.append(problem.at(name, where))
+            return
+        self.findings += [Finding("warning", name, where, *warning) for warning in warnings]
 
+    def _judge_object(self, image: int, object_id: int, fields: Row) -> list[tuple[str, str]]:
+        """Puts it in the table; returns what was clipped."""
+        size = self._table.size(image)
+        boxes = judge_boxes(fields, size)
+        category = 0 if fields.get("category_id") is None else whole_number(fields, "category_id")
+        segmentation = fields.get("segmentation") or None  # an empty list says: none
+        if segmentation is not None and size is not None:
+            judge_segmentation(segmentation, size)
+        self._table.add_object(image, object_id, category, boxes, segmentation)
+        return boxes.warnings
 
-def _judge_object(
-    object_id: int, fields: Row, size: Size | None
-) -> tuple[_Object, list[tuple[str, str]]]:
-    boxes = judge_boxes(fields, size)
-    category_id = 0 if fields.get("category_id") is None else whole_number(fields, "category_id")
-    segmentation = fields.get("segmentation") or None  # an empty list says: none
-    if segmentation is not None and size is not None:
-        judge_segmentation(segmentation, size)
-    return _Object(object_id, category_id, boxes.big, boxes.small, segmentation), boxes.warnings
-
-
-def _image_of(fields: Row, images: Mapping[int, _Image]) -> _Image:
-    image_id = whole_number(fields, "image_id")
-    if image_id not in images:
-        raise RowProblem(f"no image has the id {image_id}", "mend image_id or add the image")
-    return images[image_id]
+    def _count(self, fields: Row) -> None:
+        """Every big box of four numbers on an image of known size, good or bad."""
+        with suppress(RowProblem):  # told when the row is judged
+            size = self._table.size(self._images.place_of(fields))
+            if size is not None:
+                self.big_boxes.add(box_numbers("big_box", fields.get("big_box")), size)
 
 
 def _compare_size(fields: Row, size: Size) -> None:
@@ -163,38 +187,7 @@ def _compare_size(fields: Row, size: Size) -> None:
     )
 
 
-def _big_boxes(rows: Sequence[object], images: Mapping[int, _Image]) -> list[BoxOnImage]:
-    """Every big box of four numbers on an image of known size, good or bad."""
-    found = []
-    for row in rows:
-        try:
-            fields = fields_of(row)
-            size = _image_of(fields, images).size
-            if size is not None:
-                found.append(BoxOnImage(box_numbers("big_box", fields.get("big_box")), size))
-        except RowProblem:
-            continue  # told already
-    return found
-
-
-def _nothing_usable(file: str, rows: Sequence[object], findings: Sequence[Finding]) -> Finding:
+def _nothing_usable(file: str, num_rows: int, findings: Sequence[Finding]) -> Finding:
     errors = sum(finding.severity == "error" for finding in findings)
     reason = f"{errors} errors in the rows" if errors else "the file has no annotations"
-    return Finding("error", file, "", f"0 usable objects of {len(rows)}: {reason}", "mend the rows")
-
-
-def _record(image: _Image, path: Path) -> ImageRecord:
-    assert image.size is not None
-    objects = image.objects
-    return ImageRecord(
-        image_id=image.image_id,
-        file_name=image.name,
-        path=path,
-        height=image.size[0],
-        width=image.size[1],
-        big_boxes=np.array([o.big_box for o in objects], dtype=np.float32).reshape(-1, 4),
-        small_boxes=np.array([o.small_box for o in objects], dtype=np.float32).reshape(-1, 4),
-        object_ids=np.array([o.object_id for o in objects], dtype=np.int64),
-        category_ids=np.array([o.category_id for o in objects], dtype=np.int64),
-        segmentations=tuple(o.segmentation for o in objects),
-    )
+    return Finding("error", file, "", f"0 usable objects of {num_rows}: {reason}", "mend the rows")

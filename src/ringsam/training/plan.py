@@ -4,7 +4,6 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from lightning.fabric import Fabric
 
 from ringsam.batch import Sample
@@ -86,8 +85,8 @@ def make_plan(data: TwoBoxData, config: Config) -> Plan:
         raise InputError(f"{data.source}: no image has objects")
     sam = load_sam(config.weights, input_size=config.data.input_size)
     samples = build_loader(learn, sam, config).dataset
-    counts = torch.tensor([record.num_objects for record in learn.images])
-    fullest = [samples[int(i)] for i in counts.argsort(descending=True, stable=True)[:2]]
+    most_first = (-learn.images.num_objects).argsort(kind="stable")
+    fullest = [samples[int(i)] for i in most_first[:2]]
     fabric = build_fabric(config.hardware)
     free = free_bytes(fabric.device) - (
         cache_bytes(sam, config, len(learn.images)) if fabric.device.type == "cpu" else 0
