@@ -254,17 +254,26 @@ def predict(
     return 0
 
 
-def export(run: Folder, to: ExportFormat, out: Path | None = None) -> int:
+def export(
+    run: Folder,
+    to: ExportFormat,
+    out: Path | None = None,
+    rank: int | None = None,
+    energy: float | None = None,
+) -> int:
     """Write adapted weights for other tools, load them back and compare the masks.
 
     Args:
         run: A run folder, or any weights that `ringsam train --weights` takes.
-        to: hf is a transformers folder, meta a .pth for segment_anything, onnx graphs for onnxruntime and annotation tools.
+        to: hf is a transformers folder, meta a .pth for segment_anything, onnx graphs for onnxruntime and annotation tools,
+            lora a small adapter of peft.
         out: The folder to make; beside the run's other files where not given.
+        rank: The rank of the LoRA adapter.
+        energy: Or the share of the change that it keeps; 0.9 where neither is given.
     """
     from ringsam.export import export_weights
 
-    print(export_weights(run, to=to, out=out))
+    print(export_weights(run, to=to, out=out, rank=rank, energy=energy))
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import jaxtyping
 import pytest
+import torch
 from tiny import tiny_sam
 
 from ringsam.config import Config, write_config
@@ -27,9 +28,18 @@ def weights(tmp_path):
 def run(tmp_path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
     folder.create()
-    save_folder(tiny_sam(seed=0), folder.original)
-    save_folder(tiny_sam(seed=1), folder.adapted)
+    save_folder(tiny_sam(), folder.original)
+    save_folder(adapted_sam(), folder.adapted)
     write_config(Config(weights="facebook/sam-vit-base"), folder.config)
     labels, images = {"two_boxes.json": "ab12"}, {"a.png": "1", "b.png": "2"}
     write_json(folder.data_note, {"data": "/home/me/cells", "labels": labels, "images": images})
     return folder
+
+
+def adapted_sam():
+    """The same SAM with an encoder that has learnt: every weight of it moved a little."""
+    sam, generator = tiny_sam(), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in sam.model.vision_encoder.parameters():
+            weight.add_(0.02 * torch.randn(weight.shape, generator=generator))
+    return sam

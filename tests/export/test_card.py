@@ -25,8 +25,15 @@ def segment_anything():
     metas_predictor(metas_sam("small", image_size=64))
 
 
-@pytest.mark.parametrize("to", ["hf", "meta", "onnx"])
-def test_the_snippet_gives_the_masks_of_the_run(run, to, monkeypatch):
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("to", "least_iou"),
+    [("hf", 0.97), ("meta", 0.97), ("lora", 0.8), pytest.param("onnx", 0.97, marks=SLOW)],
+)
+def test_the_snippet_gives_the_masks_of_the_run(run, to, least_iou, monkeypatch):
+    """The adapter's original weights would have to be downloaded; here they lie in the run."""
     export_weights(run.path, to=to)
     out = run.path / f"export_{to}"
     image = Image.open(next((SAMPLE / "images").iterdir())).convert("RGB")
@@ -34,11 +41,11 @@ def test_the_snippet_gives_the_masks_of_the_run(run, to, monkeypatch):
     monkeypatch.chdir(out)
     (snippet,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
     names: dict = {}
-    exec(snippet, names)
+    exec(snippet.replace("facebook/sam-vit-base", str(run.original)), names)
     found = np.asarray(names["masks"])
     expected = load(run.path).predict(np.array(image), [BOX]).masks.numpy()
     assert found.shape == expected.shape and found.dtype == bool
-    assert (found & expected).sum() / (found | expected).sum() > 0.97
+    assert (found & expected).sum() / (found | expected).sum() > least_iou
 
 
 def card_of(run) -> str:

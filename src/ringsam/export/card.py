@@ -30,9 +30,7 @@ _REGISTRY = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}  # Meta's names, by the
 _HUB_NAME = re.compile(r"[\w-]+/[\w.-]+")
 
 
-def write_card(
-    source: Source, to: ExportFormat, parities: Sequence[Parity], folder: Path, notes: Sequence[str]
-) -> None:
+def write_card(source: Source, to: ExportFormat, parities: Sequence[Parity], folder: Path) -> None:
     """`README.md`: base weights, method, data, figures, versions and how to load what lies beside it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_CARDS),
@@ -51,7 +49,6 @@ def write_card(
         run=_told_of_run(source.run) if source.run else None,
         base=base_weights(source),
         parities=parities,
-        notes=notes,
         versions={name: version(name) for name in ("ringsam", *_PACKAGES[to])},
     )
     (folder / "README.md").write_text(text, encoding="utf-8")

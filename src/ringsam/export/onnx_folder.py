@@ -22,16 +22,17 @@ from ringsam.export.checks import (
     refuse_other_masks,
 )
 from ringsam.export.onnx_graphs import write_decoder, write_encoder, write_pixel_encoder
-from ringsam.sam.model import Prompts, Sam
+from ringsam.export.source import Source
+from ringsam.sam.model import Prompts
 from ringsam.sam.preprocess import logits_to_image
 
 Values = npt.NDArray[np.float32]
 _ANNOTATION_SIZE = 1024  # what annotation tools scale images to, whatever the description says
 
 
-def write_onnx(sam: Sam, folder: Path) -> list[Parity]:
+def write_onnx(source: Source, folder: Path) -> list[Parity]:
     """Write the graphs and `sam.yaml`; raises ExportDiffers where onnxruntime makes other masks of them than torch."""
-    onnxruntime = _onnxruntime()
+    onnxruntime, sam = _onnxruntime(), source.sam
     folder.mkdir()
     write_encoder(sam, folder / "encoder.onnx")
     write_pixel_encoder(sam, folder / "encoder_pixels.onnx")
