@@ -50,6 +50,24 @@ def transformers_sam(size: str, *, image_size: int = 1024, attention: str = "sdp
     return SamModel(config).eval()
 
 
+def tiny_sam(*, image_size: int = 64) -> SamModel:
+    """Two blocks of random values: a SAM for what is about files and processes, not about masks."""
+    config = SamConfig(
+        vision_config=SamVisionConfig(
+            hidden_size=16, output_channels=16, num_hidden_layers=2, num_attention_heads=2, image_size=image_size,
+            patch_size=8, window_size=4, global_attn_indexes=[1], mlp_dim=32, num_pos_feats=8,
+        ),
+        prompt_encoder_config=SamPromptEncoderConfig(
+            hidden_size=16, image_size=image_size, patch_size=8, mask_input_channels=4
+        ),
+        mask_decoder_config=SamMaskDecoderConfig(
+            hidden_size=16, mlp_dim=32, num_attention_heads=2, iou_head_hidden_dim=16, layer_norm_eps=1e-5
+        ),
+    )  # fmt: skip
+    config._attn_implementation = "sdpa"
+    return randomize(SamModel(config).eval(), seed=0)
+
+
 @torch.no_grad()
 def randomize(model: SamModel, *, seed: int) -> SamModel:
     """Random values of a trained model's size in every weight."""

@@ -13,7 +13,6 @@ import yaml
 from pydantic import (
     ConfigDict,
     Field,
-    PositiveInt,
     TypeAdapter,
     ValidationError,
     model_validator,
@@ -21,6 +20,7 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from ringsam.errors import InputError
+from ringsam.plain_yaml import read_plain_yaml
 
 RECIPES = Path(__file__).parent / "recipes"
 DEFAULT_RECIPE = "best"
@@ -28,7 +28,8 @@ DEFAULT_RECIPE = "best"
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+PositiveInt = Annotated[int, Field(gt=0, lt=2**63)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch's generators take
 PromptPolicy = Literal["ring", "box", "box+core"]
 MaskFormat = Literal["coco", "png", "labels", "yolo", "geojson"]
@@ -177,8 +178,8 @@ class Config:
 def read_config(path: Path) -> Config:
     """The settings in a YAML file that holds only what differs from the defaults."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_plain_yaml(path.read_text(encoding="utf-8")) or {}
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(values, Mapping):
         raise InputError(f"{path}: expected `key: value` lines, found {type(values).__name__}")
@@ -220,6 +221,15 @@ def setting_names(section: Any = Config, prefix: str = "") -> Iterator[str]:
 def _explain(path: Path, error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] not in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"{path}: {key}: {error['msg']}, found {error['input']!r}"
+        return f"{path}: {key}: {error['msg']}, found {_short(error['input'])}"
     near = difflib.get_close_matches(key, list(setting_names()), n=1, cutoff=0.4)
     return f"{path}: {key}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _short(value: object) -> str:
+    """A value as far as a line goes; Python writes no number of thousands of digits."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"a number of {value.bit_length()} bits"
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)[:80]
+    return f"a {type(value).__name__}"

@@ -14,6 +14,10 @@ from ringsam.digests import digest_file, is_as_written
 from ringsam.errors import InputError
 
 DECODER_NORM_EPS = 1e-5  # Meta's; transformers says 1e-6, which moves masks by 5e-4
+MAX_PARTS = 128  # the largest SAM has 32 blocks
+HARMLESS = (
+    1 << 25
+)  # values that fit any memory, so that what is wrong with them can be told better later
 
 
 def load_folder(folder: Path) -> SamModel:
@@ -41,6 +45,35 @@ def new_model(config: SamConfig) -> SamModel:
     return SamModel(config).eval()
 
 
+def empty_model(config: SamConfig) -> SamModel:
+    """The names and shapes of the weights, and no memory for them: a header of a few bytes can declare any size.
+
+    Raises ValueError where it would have more parts than any SAM.
+    """
+    decoder = config.mask_decoder_config
+    most = max(
+        config.vision_config.num_hidden_layers,
+        decoder.num_hidden_layers,
+        decoder.iou_head_depth,
+        decoder.num_multimask_outputs,
+    )
+    if most > MAX_PARTS:
+        raise ValueError(f"it would have {most} blocks or layers, more than {MAX_PARTS}")
+    with torch.device("meta"):
+        return SamModel(config)
+
+
+def _refuse_larger_than_its_files(config: SamConfig, folder: Path) -> None:
+    """Raises ValueError where config.json declares more numbers than the files of weights have bytes."""
+    files = [*folder.glob("*.safetensors"), *folder.glob("*.bin")]
+    num_bytes = sum(path.stat().st_size for path in files)
+    num_values = sum(weight.numel() for weight in empty_model(config).state_dict().values())
+    if num_values > max(num_bytes, HARMLESS):
+        raise ValueError(
+            f"config.json tells of {num_values} weights, the files have {num_bytes} bytes"
+        )
+
+
 @contextlib.contextmanager
 def quietly() -> Iterator[None]:
     """Without transformers' progress bars and its hints on torchvision, which ringsam does without."""
@@ -61,6 +94,8 @@ def _load(source: str, *, mend: str) -> SamModel:
             values, _ = SamConfig.get_config_dict(source)
             _refuse_other_models(values, source)
             config = SamConfig.from_dict(values)
+            if Path(source).is_dir():
+                _refuse_larger_than_its_files(config, Path(source))
             config.mask_decoder_config.layer_norm_eps = DECODER_NORM_EPS
             model, report = SamModel.from_pretrained(
                 source,

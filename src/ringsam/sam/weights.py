@@ -19,7 +19,7 @@ from ringsam.runs import RunFolder
 from ringsam.sam import meta_layout
 from ringsam.sam.model import Sam
 from ringsam.sam.preprocess import PIXEL_MEAN, PIXEL_STD
-from ringsam.sam.pretrained import load_folder, load_hub, new_model, quietly
+from ringsam.sam.pretrained import empty_model, load_folder, load_hub, new_model, quietly
 
 NANO = Path(__file__).parent.parent / "assets" / "nano"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w-]*/[\w.-]+(?<!\.pth)")
@@ -111,9 +111,11 @@ def read_pth(path: Path) -> Mapping[str, Any]:
 
 
 def _refuse_altered(path: Path) -> None:
-    """Compare the file's own checksums, which torch writes but does not look at."""
+    """Compare the file's own checksums, which torch writes but does not look at; torch never compresses."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
+            if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
+                raise InputError(f"{path}: refused, it unpacks to more than it is; copy it again")
             altered = archive.testzip()
         if altered:
             raise InputError(f"{path}: damaged, {altered} in it was altered; copy it again")
@@ -134,9 +136,11 @@ def _load_meta(path: Path) -> SamModel:
         raise InputError(f"{path}: this is not plain SAM but {what}")
     try:
         config = meta_layout.config_from_meta(state)
-        model = new_model(config)
+        shapes = {name: weight.shape for name, weight in empty_model(config).state_dict().items()}
         depth = config.mask_decoder_config.iou_head_depth
-        named = meta_layout.from_meta(state, list(model.state_dict()), iou_head_depth=depth)
+        named = meta_layout.from_meta(state, list(shapes), iou_head_depth=depth)
+        _refuse_other_shapes(named, shapes)
+        model = new_model(config)
         model.load_state_dict(named)
     except KeyError as error:
         raise InputError(f"{path}: not Segment Anything's weights: {error} is missing") from error
@@ -145,6 +149,15 @@ def _load_meta(path: Path) -> SamModel:
     except (ArithmeticError, LookupError, RuntimeError, ValueError) as error:
         raise InputError(f"{path}: shapes are not Segment Anything's: {error}") from error
     return model
+
+
+def _refuse_other_shapes(state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> None:
+    """Raises ValueError for a weight of another shape, or of more values than the file has for it."""
+    for name, weight in state.items():
+        if weight.shape != shapes[name]:
+            raise ValueError(f"{name} is {tuple(weight.shape)}, not {tuple(shapes[name])}")
+        if weight.nbytes > weight.untyped_storage().nbytes():
+            raise ValueError(f"{name} declares more values than it has")
 
 
 def _fit(tensor: Tensor, shape: torch.Size) -> Tensor:

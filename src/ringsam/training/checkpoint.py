@@ -1,7 +1,6 @@
 """Checkpoints that survive: written beside and moved into place, verified by sha256 before they are read."""
 
 import os
-import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from ringsam.digests import digest_file, digest_line, is_as_written
 from ringsam.errors import InputError
 from ringsam.runs import write_atomically
+from ringsam.sam.weights import read_pth
 
 
 class VerifiedCheckpointIO(CheckpointIO):
@@ -69,15 +69,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path}: was cut or altered after it was written (sha256 differs); {mend}"
         )
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise InputError(
-            f"{path}: holds more than tensors and plain values; refused; {mend}"
-        ) from error
-    if not isinstance(checkpoint, dict) or "sam_image_encoder" not in checkpoint:
+    checkpoint = read_pth(path)
+    if "sam_image_encoder" not in checkpoint:
         raise InputError(f"{path}: is not a checkpoint of ringsam")
-    return checkpoint
+    return dict(checkpoint)
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:

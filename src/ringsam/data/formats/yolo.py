@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
-
 from ringsam.data.fields import short_text
 from ringsam.data.findings import RowProblem
 from ringsam.data.formats.documents import Document, open_document
 from ringsam.data.formats.regions import LabelledImage, Labels, Region, corner_box, number
+from ringsam.plain_yaml import read_plain_yaml
 
 NAME_FILES = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
 _NUMBER = r"[-+]?[\d.]+(?:[eE][-+]?\d+)?"
@@ -80,9 +79,9 @@ def _names_in(file: Path, modified_ns: int) -> Mapping[int, str]:
     if file.suffix != ".yaml":
         return dict(enumerate(str(content).splitlines()))
     try:
-        settings = yaml.safe_load(str(content))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise RowProblem(f"{file.name} is broken YAML", "mend it") from error
+        settings = read_plain_yaml(str(content))
+    except ValueError as error:
+        raise RowProblem(f"{file.name} is no plain YAML: {error}", "mend it") from error
     names = settings.get("names") if isinstance(settings, dict) else None
     rows = dict(enumerate(names)) if isinstance(names, list) else names
     if not isinstance(rows, dict) or not all(
