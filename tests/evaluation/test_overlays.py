@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from ringsam.evaluation.overlays import crop_window, data_address, draw_overlay, outline_path
+from ringsam.evaluation.overlays import (
+    crop_window,
+    data_address,
+    draw_overlay,
+    fill_path,
+    outline_path,
+)
 
 
 def slow_edges(mask: np.ndarray) -> set[tuple[str, int, int]]:
@@ -43,6 +49,14 @@ def drawn_edges(path: str) -> set[tuple[str, int, int]]:
 @given(arrays(np.bool_, st.tuples(st.integers(1, 8), st.integers(1, 8))))
 def test_an_outline_is_every_edge_between_mask_and_outside(mask: np.ndarray) -> None:
     assert drawn_edges(outline_path(mask)) == slow_edges(mask)
+
+
+@given(arrays(np.bool_, st.tuples(st.integers(1, 8), st.integers(1, 8))))
+def test_strips_fill_every_pixel_of_the_mask_once(mask: np.ndarray) -> None:
+    filled = np.zeros(mask.shape, dtype=int)
+    for x, y, width in re.findall(r"M(\d+) (\d+)h(\d+)v1H\d+z", fill_path(mask)):
+        filled[int(y), int(x) : int(x) + int(width)] += 1
+    np.testing.assert_array_equal(filled, mask)
 
 
 def test_an_empty_mask_has_no_outline() -> None:

@@ -30,7 +30,7 @@ _MAX_OUTLINE_CELLS = 210  # finer outlines would not be seen
 
 @dataclass(frozen=True)
 class Overlay:
-    """What is drawn of one object; coordinates are pixels of the crop, `outlines` are SVG paths by mask."""
+    """What is drawn of one object; coordinates are pixels of the crop, `outlines` and `fills` are SVG paths by mask."""
 
     width: int
     height: int
@@ -38,6 +38,7 @@ class Overlay:
     big_box: tuple[float, float, float, float]
     small_box: tuple[float, float, float, float]
     outlines: dict[str, str]
+    fills: dict[str, str]
 
 
 def make_overlays(
@@ -98,6 +99,7 @@ def draw_overlay(
         big_box=_rectangle(big_box, left, top),
         small_box=_rectangle(small_box, left, top),
         outlines={name: outline_path(mask[window]) for name, mask in masks.items()},
+        fills={name: fill_path(mask[window]) for name, mask in masks.items()},
     )
 
 
@@ -113,15 +115,29 @@ def crop_window(
     return left, top, min(width, int(x + reach) + 1), min(height, int(y + reach) + 1)
 
 
+def fill_path(mask: Mask) -> str:
+    """The mask as strips of pixels, an SVG path as coarse as the outline's."""
+    stride = _stride(mask)
+    strips = _runs(mask[::stride, ::stride])
+    return "".join(
+        f"M{start * stride} {row * stride}h{(end - start) * stride}v{stride}H{start * stride}z"
+        for row, start, end in strips
+    )
+
+
 def outline_path(mask: Mask) -> str:
     """The mask's border along pixel edges, as an SVG path; large masks are thinned to what can be seen."""
-    stride = max(1, -(-max(mask.shape) // _MAX_OUTLINE_CELLS))
+    stride = _stride(mask)
     padded = np.pad(mask[::stride, ::stride], 1).astype(np.int8)
     across = np.diff(padded, axis=0)[:, 1:-1] != 0  # (h + 1, w): edges above each pixel
     along = np.diff(padded, axis=1)[1:-1] != 0  # (h, w + 1): edges left of each pixel
     path = [f"M{x * stride} {y * stride}H{end * stride}" for y, x, end in _runs(across)]
     path += [f"M{x * stride} {y * stride}V{end * stride}" for x, y, end in _runs(along.T)]
     return "".join(path)
+
+
+def _stride(mask: Mask) -> int:
+    return max(1, -(-max(mask.shape) // _MAX_OUTLINE_CELLS))
 
 
 def data_address(pixels: npt.NDArray[np.uint8]) -> str:

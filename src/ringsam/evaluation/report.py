@@ -1,10 +1,13 @@
 """`ringsam report`: one page, offline, that tells a person what a run did and whether it helped."""
 
+import base64
+import hashlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from ringsam.config import Config, setting_names
 from ringsam.errors import InputError
@@ -42,6 +45,7 @@ def write_report(run: RunFolder, *, path: Path | None = None) -> Path:
         notes=notes(evaluation) if evaluation else [],
         iou_charts=iou_charts(evaluation),
         groups=groups,
+        classes=sorted({row.category for _, rows in groups for row in rows}),
         overlays=overlays,
         lost=lost,
         curves=training_charts(epochs),
@@ -66,11 +70,18 @@ def render(**content: Any) -> str:
     frame |= {"right": charts.WIDTH - charts.RIGHT, "top": charts.TOP}
     frame |= {"bottom": charts.HEIGHT - charts.BOTTOM}
     template = environment.get_template("report.html.j2")
-    return template.render(frame=frame, number=number, version=version("ringsam"), **content)
+    script = (_PAGE / "report.js").read_text(encoding="utf-8")
+    own = {"script": Markup(script), "script_digest": content_digest(script)}
+    return template.render(frame=frame, number=number, version=version("ringsam"), **own, **content)
+
+
+def content_digest(text: str) -> str:
+    """What a page's Content-Security-Policy lets in of scripts: this one, and no other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def example_groups(evaluation: Evaluation | None) -> list[tuple[str, list[ObjectRow]]]:
-    """The objects worth a look: most improved, most worsened, worst after the adaptation."""
+    """The objects worth a look: most improved, most worsened, worst and best after the adaptation."""
     if evaluation is None or evaluation.adapted is None:
         return []
     by_change = sorted(evaluation.objects, key=change)
@@ -81,6 +92,7 @@ def example_groups(evaluation: Evaluation | None) -> list[tuple[str, list[Object
         ("Most improved", better),
         ("Most worsened", worse),
         ("Lowest IoU after the adaptation", by_iou[:NUM_EXAMPLES]),
+        ("Highest IoU after the adaptation", by_iou[: NUM_EXAMPLES - 1 : -1][:NUM_EXAMPLES]),
     ]
     return [(title, rows) for title, rows in groups if rows]
 

@@ -1,0 +1,20 @@
+// Before and after by a slider on each object, and which objects are shown. Without this script all are, with both outlines.
+const examples = document.querySelector(".examples");
+
+if (examples) {
+  examples.classList.add("scripted");
+  for (const slider of examples.querySelectorAll(".slider")) {
+    slider.addEventListener("input", () => slider.parentElement.style.setProperty("--split", `${slider.value}%`));
+  }
+  const group = examples.querySelector(".choose-group");
+  const category = examples.querySelector(".choose-class");
+  const choose = () => {
+    for (const section of examples.querySelectorAll(".group")) {
+      const objects = [...section.querySelectorAll(".object")];
+      for (const object of objects) object.hidden = category.value !== "" && object.dataset.category !== category.value;
+      section.hidden = (group.value !== "" && section.dataset.group !== group.value) || objects.every(({ hidden }) => hidden);
+    }
+  };
+  group.addEventListener("change", choose);
+  category.addEventListener("change", choose);
+}
