@@ -1,9 +1,14 @@
 """What many tests start from."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from data.written_rows import an_object
 from disc_data import write_disc_data, write_tiny_sam
+from PIL import Image
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +21,23 @@ def disc_data(tmp_path_factory) -> Path:
 def sam_folder(tmp_path_factory) -> Path:
     """A tiny random SAM as a transformers folder."""
     return write_tiny_sam(tmp_path_factory.mktemp("sam") / "tiny")
+
+
+@pytest.fixture
+def make_data(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a folder of images of 60 x 40 with their two_boxes.json, and gives its path."""
+
+    def make(annotations=None, *, images=None, name="two_boxes.json", text=None, **more) -> Path:
+        images = [{"id": 1, "file_name": "a.png"}] if images is None else images
+        (tmp_path / "images").mkdir(exist_ok=True)
+        for number, row in enumerate(images):
+            pixels = np.random.default_rng(number).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+            path = tmp_path / "images" / str(row.get("file_name"))
+            if path.parent.is_dir() and "\0" not in str(path) and ".." not in str(path):
+                Image.fromarray(pixels).save(path, "PNG")
+        rows = [an_object()] if annotations is None else annotations
+        content = {"images": images, "annotations": rows, "categories": []} | more
+        (tmp_path / name).write_text(json.dumps(content) if text is None else text)
+        return tmp_path
+
+    return make

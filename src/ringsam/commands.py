@@ -12,6 +12,7 @@ from ringsam.config import (
     Config,
     ExportFormat,
     MaskFormat,
+    Precision,
     PromptPolicy,
     read_recipe,
 )
@@ -76,15 +77,23 @@ def doctor(arguments: list[str]) -> int:
     return worst
 
 
-def resume(run: Folder) -> int:
+def resume(
+    run: Folder,
+    devices: int | None = None,
+    precision: Precision | None = None,
+    allow_change: bool = False,
+) -> int:
     """Go on with a run that was interrupted, exactly as if it had not been.
 
     Args:
         run: The run folder.
+        devices: Go on with so many devices per node; a step has the same images.
+        precision: Go on in this arithmetic.
+        allow_change: Go on although labels, images or settings are not what the run was started with; the changes are shown.
     """
     from ringsam.training.run import resume as resume_training
 
-    resume_training(run)
+    resume_training(run, devices=devices, precision=precision, allow_change=allow_change)
     return 0
 
 
@@ -142,14 +151,18 @@ def review(
     return 0
 
 
-def check(data: Folder) -> int:
+def check(data: Folder, fix: bool = False) -> int:
     """List every bad row of a data set: file, object, reason, mend.
 
     Args:
         data: A folder with images/ and two_boxes.json (else annotations.json), or the JSON itself.
+        fix: Swap the corners of inverted boxes first; the JSON as it was stays beside it.
     """
     from ringsam.data.check import check as check_data
+    from ringsam.data.mending import swap_inverted
 
+    if fix:
+        print(f"{swap_inverted(data)} inverted boxes swapped")
     result = check_data(data)
     print(result.text())
     return 2 if result.errors else 0

@@ -31,6 +31,8 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 PositiveInt = Annotated[int, Field(gt=0, lt=2**63)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch's generators take
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+OnBad = Literal["stop", "skip"]
 PromptPolicy = Literal["ring", "box", "box+core"]
 MaskFormat = Literal["coco", "png", "labels", "yolo", "geojson"]
 ExportFormat = Literal["hf", "meta", "onnx", "lora"]
@@ -132,6 +134,8 @@ class DataConfig:
     """Side of the input frame in pixels; the model's own where not given."""
     held_out: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Share of the images kept out of training, to choose the best epoch by, without masks; 0 takes the last epoch."""
+    on_bad: OnBad = "stop"
+    """An image that cannot be read: stop, or skip it with its objects, told and counted."""
     num_workers: Count = 0
     """Processes that read images."""
 
@@ -146,8 +150,10 @@ class HardwareConfig:
     """Devices per node; several share every batch (DDP)."""
     num_nodes: PositiveInt = 1
     """Machines."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     """Arithmetic of the forward pass; weights, losses and the teacher's average stay in 32 bits."""
+    rank_timeout_s: Rate = 1800.0
+    """A process that hears nothing of the others for so many seconds, at the start or later, ends and says so."""
     checkpointing: bool = False
     """Recompute encoder blocks in the backward pass: less memory, a third more time."""
     auto_batch: bool = False

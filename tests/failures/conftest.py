@@ -1,6 +1,7 @@
 """A person's commands, in processes of their own."""
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,9 +20,11 @@ def command(arguments: tuple[object, ...], code: str | None = None) -> list[str]
 def ringsam() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a command to its end; a hang fails."""
 
-    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: object, code: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command(arguments),
+            command(arguments, code),
             env=ENVIRONMENT | environment,
             capture_output=True,
             text=True,
@@ -55,3 +58,32 @@ def started() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.communicate()
+
+
+@pytest.fixture
+def two_ranks(started) -> Callable[..., list[int]]:
+    """Runs a command as two ranks of one run, as a launcher does; their exit codes. A hang fails."""
+
+    def run(*arguments: object, code: str | None = None) -> list[int]:
+        shared = launcher(free_port())
+        processes = [
+            started(*arguments, code=code, **shared, RANK=str(r), LOCAL_RANK=str(r))
+            for r in range(2)
+        ]
+        outputs = [process.communicate(timeout=240)[0] for process in processes]
+        print(*outputs, sep="\n")
+        return [process.returncode for process in processes]
+
+    return run
+
+
+def launcher(port: int) -> dict[str, str]:
+    """What torchrun tells its processes, but for their rank."""
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return {**address, "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "test"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -53,7 +53,10 @@ def test_bad_data_ends_the_examination(disc_data, sam_folder, tmp_path, capsys):
     (data / "two_boxes.json").write_text(json.dumps(content))
     assert main(["doctor", str(data), "--weights", str(sam_folder)]) == 2
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and lines[1].startswith("bad   data") and "ringsam check" in lines[1]
+    assert lines[1].startswith("bad   data") and lines[1].endswith("1 errors:")
+    assert lines[2:] == [
+        "error: 0.png: annotation 1: big_box [5, 5, 5, 5] has no area; draw it again"
+    ]
 
 
 def test_a_teacher_that_does_not_follow_is_found(disc_data, sam_folder, monkeypatch):

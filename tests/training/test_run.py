@@ -145,7 +145,7 @@ def test_resume_refuses_data_that_changed(disc_data, sam_folder, tmp_path):
     (data / "two_boxes.json").write_text(text + "\n")
     with (data / "images" / "2.png").open("ab") as image:
         image.write(b"more")
-    with pytest.raises(InputError, match=r"2 file\(s\) changed since") as refusal:
+    with pytest.raises(InputError, match=r"2 change\(s\) since") as refusal:
         resume(tmp_path / "run")
     assert refusal.value.rows == ["two_boxes.json: was changed", "2.png: was changed"]
 

@@ -10,6 +10,7 @@ Box = tuple[float, float, float, float]
 
 MIN_KEPT = 0.5  # of a box's area; below it, clipping would make another box
 MIN_RING_PX = 1.0
+SAM_SIDE_PX = 1024  # at which SAM sees the longest side of an image
 MIN_SIDE_PX = 0.1  # thinner boxes are slips of the hand, and vanish in single precision
 ROUNDING_PX = 1e-3  # how far the small box may leave the big one by rounding alone
 
@@ -46,6 +47,9 @@ def judge_boxes(row: Mapping[str, object], size: tuple[int, int] | None) -> BoxP
             f"the ring between small_box and big_box is {ring:g} px wide",
             f"leave {MIN_RING_PX:g} px or more on a side",
         )
+    if size is not None and (seen := ring * SAM_SIDE_PX / max(size)) < MIN_RING_PX:
+        reason = f"the ring between the boxes is {seen:.2g} px wide where SAM sees the image at {SAM_SIDE_PX} px"
+        warnings.append((reason, f"leave {MIN_RING_PX / seen * ring:.1f} px or more on a side"))
     return BoxPair(big, small, warnings)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ringsam.data.findings import Finding, RowProblem, finding_lines, shown
+from ringsam.data.findings import Finding, RowProblem, UnreadableImage, finding_lines, shown
 from ringsam.data.images import read_image
 from ringsam.data.index import write_index
 from ringsam.data.masks import decode_mask
@@ -31,6 +31,11 @@ class CheckResult:
     @property
     def errors(self) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def unreadable(self) -> tuple[Finding, ...]:
+        """Of the errors those that are gone when their images are left out."""
+        return tuple(finding for finding in self.errors if finding.unreadable)
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -93,7 +98,7 @@ def _digest(record: ImageRecord) -> int:
     try:
         pixels = read_image(record.path)
     except InputError as error:
-        raise RowProblem(str(error).removeprefix(f"{record.path}: ")) from error
+        raise UnreadableImage(str(error).removeprefix(f"{record.path}: ")) from error
     if pixels.shape[:2] != (record.height, record.width):
         raise RowProblem(
             f"its header says {record.width} x {record.height}, its pixels are "

@@ -1,7 +1,7 @@
 """The one reader: COCO JSON with `big_box` and `small_box` per annotation becomes samples."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -34,23 +34,27 @@ __all__ = [
 ]
 
 
-def read_two_boxes(data: Path, *, images_in: Path | None = None) -> TwoBoxData:
+def read_two_boxes(
+    data: Path, *, images_in: Path | None = None, without: Collection[str] = ()
+) -> TwoBoxData:
     """All images of `data`, a folder with its JSON or the JSON itself; only headers are read, of a large set once.
 
-    The images lie in `images_in`, or where the annotations are. Raises InputError with every bad row: its text is cut to a readable length, its `rows` are all.
+    The images lie in `images_in`, or where the annotations are; those named in `without` are left out. Raises InputError with every bad row: its text is cut to a readable length, its `rows` are all.
     """
     source = find_annotations(data)
     known = read_index(source, images_in or image_folder(source))
     if known is not None:
-        return known
+        return known.without(without)
     examined = examine(source, images_in=images_in)
-    errors = [finding for finding in examined.findings if finding.severity == "error"]
+    bad = [finding for finding in examined.findings if finding.severity == "error"]
+    errors = [found for found in bad if not (found.unreadable and found.file in without)]
     if errors:
         message = f"{examined.source}: {len(errors)} errors in the data"
         refusal = InputError(message, finding_lines(errors))
         refusal.rows = [str(finding) for finding in errors]
         raise refusal
-    return write_index(examined.usable())
+    usable = examined.usable()
+    return (usable if bad else write_index(usable)).without(without)
 
 
 @runtime_checkable

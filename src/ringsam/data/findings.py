@@ -1,7 +1,7 @@
 """What is wrong with a row of the data: the file, the row, the reason and the mend."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Severity = Literal["error", "warning"]
@@ -16,6 +16,7 @@ class Finding:
     where: str
     reason: str
     mend: str
+    unreadable: bool = False  # of an image: it could be left out with all its objects
 
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""
@@ -32,6 +33,13 @@ class RowProblem(Exception):
 
     def at(self, file: str, where: str) -> Finding:
         return Finding("error", file, where, self.reason, self.mend)
+
+
+class UnreadableImage(RowProblem):
+    """Nothing is wrong with the row: its image is cut, corrupt, or of no known kind."""
+
+    def at(self, file: str, where: str) -> Finding:
+        return replace(super().at(file, where), unreadable=True)
 
 
 def finding_lines(findings: Sequence[Finding], *, limit: int = 50) -> list[str]:

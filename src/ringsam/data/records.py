@@ -1,6 +1,6 @@
 """Images with two boxes per object, judged and ready to use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
@@ -134,6 +134,13 @@ class TwoBoxData:
         kept = self.images.choose(self.images.num_objects > 0)
         skipped = self.num_skipped + len(self.images) - len(kept)
         return replace(self, images=kept, num_skipped=skipped)
+
+    def without(self, names: Collection[str]) -> "TwoBoxData":
+        """All but the images of these names."""
+        if not names:
+            return self
+        kept = np.array([record.file_name not in names for record in self.images], dtype=np.bool_)
+        return replace(self, images=self.images.choose(kept))
 
     def hold_out(self, share: float, seed: int) -> tuple["TwoBoxData", "TwoBoxData"]:
         """Those to learn from, and the share held out: one image at least, and never the last; none where it is 0."""

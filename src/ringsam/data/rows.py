@@ -8,7 +8,7 @@ from pathlib import Path
 from ringsam.data.annotations import AnnotationFile, find_annotations, image_folder
 from ringsam.data.boxes import box_numbers, judge_boxes
 from ringsam.data.fields import Row, Size, fields_of, short_text, whole_number
-from ringsam.data.findings import Finding, RowProblem
+from ringsam.data.findings import Finding, RowProblem, UnreadableImage
 from ringsam.data.folder import ImageFolder
 from ringsam.data.hints import BoxTally
 from ringsam.data.images import image_size
@@ -95,8 +95,15 @@ class _Images:
             self._judge_file(image, fields)
         except RowProblem as problem:
             self.findings.append(problem.at(image.name, f"image {image_id}"))
+        if image.path not in (None, fields.get("file_name")):
+            self._note_other_form(image.name, image_id)
         self._by_id.add(image_id, len(self.table))
         self.table.add_image(image_id, image.name, image.path, image.size)
+
+    def _note_other_form(self, name: str, image_id: int) -> None:
+        reason = "the file's own name is the same in another Unicode form (NFC, NFD)"
+        mend = "found all the same; other tools may not"
+        self.findings.append(Finding("warning", name, f"image {image_id}", reason, mend))
 
     def place_of(self, fields: Row) -> int:
         """Which image an annotation is of; raises RowProblem."""
@@ -111,7 +118,7 @@ class _Images:
         try:
             image.size = image_size(path)
         except InputError as error:
-            raise RowProblem(str(error).removeprefix(f"{path}: ")) from error
+            raise UnreadableImage(str(error).removeprefix(f"{path}: ")) from error
         _compare_size(fields, image.size)
         name = path.relative_to(self._folder.root).as_posix()
         digest = hash_of(name)

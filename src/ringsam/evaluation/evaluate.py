@@ -16,6 +16,7 @@ from ringsam.data.records import ImageRecord, decode_masks, read_pixels
 from ringsam.errors import InputError
 from ringsam.evaluation.result import Evaluation, ObjectRow, summarize, write_evaluation
 from ringsam.evaluation.scores import score_prediction
+from ringsam.evaluation.seen import learned_from, warning_of
 from ringsam.predict import Prediction, Predictor, load, load_of_run
 from ringsam.runs import RunFolder
 
@@ -36,6 +37,8 @@ def evaluate(
     records = scorable(boxes)
     models = load_models(run_or_weights, device=device)
     console = Console(file=sys.stderr)
+    if seen := learned_from(RunFolder(Path(run_or_weights)), records):
+        print(warning_of(seen, len(records)), file=sys.stderr)
     rows: list[ObjectRow] = []
     steps = track(
         records, "evaluating", console=console, transient=True, disable=not console.is_terminal

@@ -137,7 +137,8 @@ def outline_path(mask: Mask) -> str:
 
 
 def _stride(mask: Mask) -> int:
-    return max(1, -(-max(mask.shape) // _MAX_OUTLINE_CELLS))
+    longest: int = max(mask.shape)
+    return max(1, -(-longest // _MAX_OUTLINE_CELLS))
 
 
 def data_address(pixels: npt.NDArray[np.uint8]) -> str:

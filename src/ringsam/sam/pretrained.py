@@ -5,14 +5,23 @@ import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import torch
+from huggingface_hub import constants, try_to_load_from_cache
 from transformers import SamConfig, SamModel
 from transformers.utils import logging
 
 from ringsam.digests import digest_file, is_as_written
 from ringsam.errors import InputError
 
+HUB_TIMEOUT_S = 10
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_WITHOUT_NETWORK = (
+    "download it where there is a network and pass its folder with --weights, "
+    "or copy that machine's cache (HF_HOME) and set HF_HUB_OFFLINE=1"
+)
 DECODER_NORM_EPS = 1e-5  # Meta's; transformers says 1e-6, which moves masks by 5e-4
 MAX_PARTS = 128  # the largest SAM has 32 blocks
 HARMLESS = (
@@ -34,10 +43,25 @@ def load_folder(folder: Path) -> SamModel:
 
 
 def load_hub(name: str) -> SamModel:
-    mend = (
-        "check the name, or download it where there is a network and pass its folder with --weights"
-    )
-    return _load(name, mend=mend)
+    """From the cache of earlier downloads, else from the hub; raises InputError at once where it does not answer."""
+    cached = any(isinstance(try_to_load_from_cache(name, file), str) for file in _WEIGHTS)
+    if not cached:
+        _refuse_unreachable_hub(name)
+    mend = f"check the name and its licence, or {_WITHOUT_NETWORK}"
+    return _load(name, mend=mend, local_files_only=cached)
+
+
+def _refuse_unreachable_hub(name: str) -> None:
+    """One question, without the hub library's retries."""
+    if constants.HF_HUB_OFFLINE:
+        reason = "is not in the cache, and HF_HUB_OFFLINE forbids to ask the hub"
+        raise InputError(f"{name}: {reason}; {_WITHOUT_NETWORK}")
+    try:
+        with contextlib.suppress(HTTPError):  # any answer is one
+            urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=HUB_TIMEOUT_S).close()
+    except OSError as error:
+        reason = f"is not in the cache, and {constants.ENDPOINT} does not answer ({error})"
+        raise InputError(f"{name}: {reason}; {_WITHOUT_NETWORK}") from error
 
 
 def new_model(config: SamConfig) -> SamModel:
@@ -88,10 +112,10 @@ def quietly() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _load(source: str, *, mend: str) -> SamModel:
+def _load(source: str, *, mend: str, local_files_only: bool = True) -> SamModel:
     try:
         with quietly():
-            values, _ = SamConfig.get_config_dict(source)
+            values, _ = SamConfig.get_config_dict(source, local_files_only=local_files_only)
             _refuse_other_models(values, source)
             config = SamConfig.from_dict(values)
             if Path(source).is_dir():
@@ -100,6 +124,7 @@ def _load(source: str, *, mend: str) -> SamModel:
             model, report = SamModel.from_pretrained(
                 source,
                 config=config,
+                local_files_only=local_files_only,
                 dtype=torch.float32,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # reported below, all of them

@@ -35,10 +35,8 @@ from ringsam.training.loader import TwoBoxLoader
 from ringsam.training.module import AdaptationModule
 from ringsam.training.no_signal import NoSignal
 from ringsam.training.non_finite import NonFiniteSteps
+from ringsam.training.ranks import SameOnEveryRank
 from ringsam.training.selection import Selection
-
-# A rank that is lost ends the others after this long, instead of hanging for ever.
-RANK_TIMEOUT = timedelta(minutes=30)
 
 
 def build_module(sam: Sam, config: Config) -> AdaptationModule:
@@ -103,7 +101,7 @@ def build_trainer(
 ) -> L.Trainer:
     """Lightning's Trainer, writing to this run folder."""
     callbacks: list[L.Callback] = [selection] if selection else []
-    callbacks += [NonFiniteSteps(folder), NoSignal()]
+    callbacks += [SameOnEveryRank(config), NonFiniteSteps(folder), NoSignal()]
     callbacks += [EpochLog(folder), Checkpoints(folder.checkpoints)]
     on_terminal = sys.stdout.isatty()
     if on_terminal:
@@ -153,7 +151,7 @@ def build_strategy(hardware: HardwareConfig) -> Any:
     """One device works alone; several share every batch, BatchNorm's statistics too, so no buffers are sent."""
     if hardware.devices == hardware.num_nodes == 1:
         return "auto"
-    return DDPStrategy(timeout=RANK_TIMEOUT, broadcast_buffers=False)
+    return DDPStrategy(timeout=timedelta(seconds=hardware.rank_timeout_s), broadcast_buffers=False)
 
 
 def build_loggers(folder: RunFolder) -> list[Logger]:

@@ -75,10 +75,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return dict(checkpoint)
 
 
-def newest_checkpoint(folder: Path) -> tuple[Path | None, list[str]]:
-    """The last checkpoint that can be read, and a line for each newer one that cannot."""
+def newest_checkpoint(folder: Path, *, whole_epochs: bool = False) -> tuple[Path | None, list[str]]:
+    """The last checkpoint that can be read, of a whole epoch if asked, and a line for each newer one that cannot."""
     refused: list[str] = []
     for path in checkpoints_in(folder)[::-1]:
+        if whole_epochs and "-step=" in path.name:
+            refused.append(
+                f"{path}: lies within an epoch, which other batches would not go on with"
+            )
+            continue
         try:
             read_checkpoint(path)
         except InputError as error:

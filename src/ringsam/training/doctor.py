@@ -19,6 +19,7 @@ from ringsam.batch import Batch, collate
 from ringsam.config import Config
 from ringsam.data.check import check
 from ringsam.data.dataset import read_two_boxes
+from ringsam.data.findings import finding_lines
 from ringsam.draws import Draws
 from ringsam.method.adaptation import Adaptation, StepOutput
 from ringsam.sam.weights import load_sam
@@ -45,18 +46,21 @@ def examine(data: Path, config: Config) -> Iterator[Finding]:
     """One finding after the other, as they come; ends early where the next look would make no sense."""
     yield machine()
     checked = check(data)
-    if checked.errors:
-        mend = f"`ringsam check {data}` lists them with their mends"
-        yield Finding("data", "bad", f"{len(checked.errors)} errors; {mend}")
+    left_out = checked.unreadable if config.data.on_bad == "skip" else ()
+    if len(checked.errors) > len(left_out):
+        lines = [f"{len(checked.errors)} errors:", *finding_lines(checked.errors)]
+        yield Finding("data", "bad", "\n".join(lines))
         return
-    yield Finding("data", "warn" if checked.warnings else "ok", checked.summary)
+    unsure = checked.warnings or left_out
+    yield Finding("data", "warn" if unsure else "ok", checked.summary)
 
     sam = load_sam(config.weights, input_size=config.data.input_size)
     num_weights = sum(p.numel() for p in sam.parameters())
     text = f"{config.weights}: {num_weights / 1e6:.1f} M parameters, width {sam.width}, at {sam.input_size} px"
     yield Finding("weights", "ok", text)
 
-    learn, _ = read_two_boxes(data).with_objects().hold_out(config.data.held_out, config.seed)
+    usable = read_two_boxes(data, without={finding.file for finding in left_out}).with_objects()
+    learn, _ = usable.hold_out(config.data.held_out, config.seed)
     hardware = config.hardware
     fabric = build_fabric(hardware)
     adaptation = build_module(sam, config).adaptation.to(fabric.device)

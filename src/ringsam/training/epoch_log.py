@@ -1,6 +1,7 @@
 """One line an epoch: on the terminal, in metrics.jsonl and in metrics.csv."""
 
 import csv
+import io
 import json
 import time
 from typing import Any
@@ -28,22 +29,22 @@ class EpochLog(L.Callback):
         self.started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        logged = trainer.callback_metrics  # asked for on every rank: it sums over them
         if not trainer.is_global_zero:
             return
         row = {"epoch": trainer.current_epoch + 1, "seconds": time.monotonic() - self.started}
-        row |= epoch_figures({k: float(v) for k, v in trainer.callback_metrics.items()})
+        row |= epoch_figures({k: float(v) for k, v in logged.items()})
         self._write([*self.folder.read_epochs(), row])
         print_epoch(row, trainer.max_epochs)
 
     def _write(self, rows: list[dict[str, float]]) -> None:
         write_atomically(self.folder.metrics, "".join(json.dumps(row) + "\n" for row in rows))
         columns = list(dict.fromkeys(key for row in rows for key in row))
-        with self.folder.metrics.with_suffix(".csv").open(
-            "w", newline="", encoding="utf-8"
-        ) as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            writer.writerows(rows)
+        table = io.StringIO()
+        writer = csv.DictWriter(table, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(self.folder.metrics.with_suffix(".csv"), table.getvalue())
 
 
 def epoch_figures(logged: dict[str, float]) -> dict[str, float]:

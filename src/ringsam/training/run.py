@@ -1,47 +1,23 @@
 """`ringsam train` and `ringsam resume`: a data set and settings in, a run folder with an adapted SAM out."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-import lightning as L
-
-from ringsam.config import DEFAULT_RECIPE, Config, read_recipe, write_config
-from ringsam.data.check import check
-from ringsam.data.dataset import TwoBoxData, read_two_boxes
+from ringsam.config import DEFAULT_RECIPE, Config, Precision, read_recipe, write_config
+from ringsam.data.dataset import TwoBoxData
+from ringsam.data.usable import read_usable
 from ringsam.errors import InputError
 from ringsam.runs import RunFolder, write_folder
-from ringsam.sam.model import Sam
 from ringsam.sam.weights import load_sam, save_folder
-from ringsam.training.build import (
-    build_loader,
-    build_module,
-    build_selection,
-    build_trainer,
-    quietly,
-)
-from ringsam.training.checkpoint import newest_checkpoint, remove_orphans
-from ringsam.training.data_lock import lock_data, locked_path, refuse_changed_data
-from ringsam.training.loader import TwoBoxLoader
+from ringsam.training.changes import with_devices
+from ringsam.training.checkpoint import newest_checkpoint
 from ringsam.training.memory import NOTHING_SMALLER, flags_of, free_memory, out_of_memory, smaller
-from ringsam.training.module import AdaptationModule
-from ringsam.training.optim import encoder_rate
 from ringsam.training.plan import make_plan
-from ringsam.training.selection import Selection
+from ringsam.training.ranks import is_first_rank
+from ringsam.training.run_lock import changes_since_start, lock_run, locked_path
+from ringsam.training.session import Session, fit, prepare
 from ringsam.training.space import refuse_full_disk
-
-
-class _Session(NamedTuple):
-    """What a run is made of; nothing of it is on disk yet."""
-
-    announcement: str
-    module: AdaptationModule
-    loader: TwoBoxLoader
-    selection: Selection | None
-    trainer: L.Trainer
 
 
 def train(data: str | Path, out: str | Path, config: Config | None = None) -> Path:
@@ -52,40 +28,62 @@ def train(data: str | Path, out: str | Path, config: Config | None = None) -> Pa
     """
     config = config or read_recipe(DEFAULT_RECIPE)
     folder = RunFolder(Path(out))
-    if _is_first_rank():
+    if is_first_rank():
         folder.refuse_unusable()
-    boxes = _read(Path(data))
+    boxes = read_usable(Path(data), config.data.on_bad)
     if config.hardware.auto_batch:
         config = _that_fits(boxes, config)
     sam = load_sam(config.weights, input_size=config.data.input_size)
-    session = _prepare(folder, boxes, sam, config)
-    if _is_first_rank():
+    session = prepare(folder, boxes, sam, config)
+    if is_first_rank():
         refuse_full_disk(folder.path, session.module.adaptation)
         folder.create()
-        lock_data(folder, boxes, Path(data))
+        lock_run(folder, boxes, Path(data), config)
         write_folder(folder.original, partial(save_folder, sam))
         write_config(config, folder.config)  # last: a folder with settings can be resumed
     _fit_in_memory(session, folder, boxes, config, checkpoint=None)
     return folder.path
 
 
-def resume(run: str | Path) -> Path:
-    """Go on from the newest readable checkpoint, exactly as if the run had not been interrupted."""
+def resume(
+    run: str | Path,
+    *,
+    devices: int | None = None,
+    precision: Precision | None = None,
+    allow_change: bool = False,
+) -> Path:
+    """Go on from the newest readable checkpoint, exactly as if the run had not been interrupted.
+
+    On another number of devices a step has the same images. Raises InputError with a row for each label, image or setting
+    that changed since the run was started, unless `allow_change`.
+    """
     folder = RunFolder(Path(run))
-    config = folder.read_config()
-    boxes = _read(locked_path(folder))
-    refuse_changed_data(folder, boxes)
-    _go_on(folder, boxes, config)
+    before = folder.read_config()
+    config = with_devices(before, devices)
+    if precision:
+        config = replace(config, hardware=replace(config.hardware, precision=precision))
+    boxes = read_usable(locked_path(folder), config.data.on_bad)
+    rows = changes_since_start(folder, boxes, config)
+    if rows and not allow_change:
+        mend = "put it back, or go on all the same with --allow_change"
+        message = f"{len(rows)} change(s) since {folder.path} was started; {mend}:"
+        raise InputError(message, rows)
+    if is_first_rank() and (rows or config != before):
+        print("\n".join(["going on with changes:", *rows]) if rows else "going on elsewhere")
+        lock_run(folder, boxes, locked_path(folder), config)
+        write_config(config, folder.config)
+    _go_on(folder, boxes, config, whole_epochs=bool(rows) or config != before)
     return folder.path
 
 
-def _go_on(folder: RunFolder, boxes: TwoBoxData, config: Config) -> None:
-    checkpoint, refused = newest_checkpoint(folder.checkpoints)
+def _go_on(folder: RunFolder, boxes: TwoBoxData, config: Config, *, whole_epochs: bool) -> None:
+    """`whole_epochs` where other batches make it impossible to go on within one."""
+    checkpoint, refused = newest_checkpoint(folder.checkpoints, whole_epochs=whole_epochs)
     for line in refused:
         print(f"skipped: {line}")
     start = checkpoint.name if checkpoint else "the start: no checkpoint was finished"
     print(f"resuming {folder.path} from {start}")
-    session = _prepare(folder, boxes, load_sam(folder.original), config)
+    session = prepare(folder, boxes, load_sam(folder.original), config)
     _fit_in_memory(session, folder, boxes, config, checkpoint)
 
 
@@ -102,7 +100,7 @@ def _that_fits(boxes: TwoBoxData, config: Config) -> Config:
 
 
 def _fit_in_memory(
-    session: _Session,
+    session: Session,
     folder: RunFolder,
     boxes: TwoBoxData,
     config: Config,
@@ -113,7 +111,7 @@ def _fit_in_memory(
     Raises InputError where nothing smaller is left, and on several ranks, of which the others would wait for ever.
     """
     try:
-        return _fit(session, folder, checkpoint)
+        return fit(session, folder, checkpoint)
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -127,72 +125,4 @@ def _fit_in_memory(
         print(f"out of memory with {at_once} images at once; going on with {flags}", flush=True)
         write_config(shrunk, folder.config)
     free_memory()
-    return _go_on(folder, boxes, shrunk)
-
-
-def _prepare(folder: RunFolder, data: TwoBoxData, sam: Sam, config: Config) -> _Session:
-    """Raises InputError for settings that this SAM or this machine cannot have."""
-    module = build_module(sam, config)
-    learn, held_out = data.hold_out(config.data.held_out, config.seed)
-    selection = build_selection(held_out, module.adaptation, config)
-    return _Session(
-        _announcement(learn, held_out, config, sam),
-        module,
-        build_loader(learn, sam, config),
-        selection,
-        build_trainer(folder, config, selection),
-    )
-
-
-def _fit(session: _Session, folder: RunFolder, checkpoint: Path | None) -> None:
-    trainer, selection = session.trainer, session.selection
-    if trainer.is_global_zero:
-        print(session.announcement, flush=True)
-    try:
-        with _alone(folder), quietly():
-            trainer.fit(session.module, session.loader, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit:  # what Lightning makes of Ctrl-C
-        raise KeyboardInterrupt(f"go on with `ringsam resume {folder.path}`") from None
-    if selection:
-        selection.apply()
-    if trainer.is_global_zero:
-        if selection:
-            print(f"kept epoch {selection.epoch}, of mask-free quality {selection.quality:.3f}")
-        write_folder(folder.adapted, partial(save_folder, session.module.adaptation.sam))
-        print(f"adapted weights: {folder.adapted}")
-    trainer.strategy.barrier()
-
-
-@contextmanager
-def _alone(folder: RunFolder) -> Iterator[None]:
-    """The first rank holds the folder for all; raises InputError where another process does."""
-    if not _is_first_rank():
-        yield
-        return
-    with folder.held():
-        remove_orphans(folder.checkpoints)
-        remove_orphans(folder.log)
-        yield
-
-
-def _read(data: Path) -> TwoBoxData:
-    """The images with objects, each decoded once, so that a bad one is named before any training."""
-    checked = check(data)
-    if checked.errors:
-        raise InputError(checked.text())
-    return read_two_boxes(data).with_objects()
-
-
-def _announcement(learn: TwoBoxData, held_out: TwoBoxData, config: Config, sam: Sam) -> str:
-    aside = f" and {len(held_out.images)} held out" if held_out.images else ""
-    return (
-        f"{len(learn.images)} images{aside}, {learn.num_objects} objects "
-        f"({learn.num_skipped} images without objects skipped); SAM {config.weights} at "
-        f"{sam.input_size} px; prompts {config.method.prompts}; {config.epochs} epochs at rate {encoder_rate(sam, config.optim):.2g}"
-    )
-
-
-def _is_first_rank() -> bool:
-    """Whether no launcher told this process, by the environment, that it is another."""
-    names = ("RANK", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID")
-    return all(os.environ.get(name, "0") == "0" for name in names)
+    return _go_on(folder, boxes, shrunk, whole_epochs=True)

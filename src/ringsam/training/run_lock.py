@@ -1,18 +1,21 @@
-"""What a run learns from, to the byte: a resume with other labels or images is refused, and told which."""
+"""What a run learns from, to the byte, and how: a resume with other labels, images or settings is told which."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+from ringsam.config import Config, settings
 from ringsam.data.dataset import TwoBoxData
 from ringsam.digests import sha256
 from ringsam.errors import InputError
 from ringsam.runs import RunFolder, write_json
+from ringsam.training.changes import changed_settings
 
 
-def lock_data(folder: RunFolder, data: TwoBoxData, path: Path) -> None:
-    """Write down where the data lies and what it holds."""
-    write_json(folder.data_note, {"data": str(path.resolve()), **_contents(data)})
+def lock_run(folder: RunFolder, data: TwoBoxData, path: Path, config: Config) -> None:
+    """Write down where the data lies, what it holds, and the settings."""
+    note = {"data": str(path.resolve()), "settings": settings(config), **_contents(data)}
+    write_json(folder.data_note, note)
 
 
 def locked_path(folder: RunFolder) -> Path:
@@ -20,8 +23,8 @@ def locked_path(folder: RunFolder) -> Path:
     return Path(_read(folder)["data"])
 
 
-def refuse_changed_data(folder: RunFolder, data: TwoBoxData) -> None:
-    """Raises InputError with a row for each file that is not what the run was started with."""
+def changes_since_start(folder: RunFolder, data: TwoBoxData, config: Config) -> list[str]:
+    """A row for each file and setting that is not what the run was started with."""
     before, now = _read(folder), _contents(data)
     changed = [
         f"{name}: {'is new' if name not in old else 'is gone' if name not in new else 'was changed'}"
@@ -29,10 +32,7 @@ def refuse_changed_data(folder: RunFolder, data: TwoBoxData) -> None:
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     ]
-    if changed:
-        mend = "put the old files back, or train a new run"
-        message = f"{len(changed)} file(s) changed since {folder.path} was started; {mend}:"
-        raise InputError(message, changed)
+    return changed + changed_settings(before["settings"], config)
 
 
 def _contents(data: TwoBoxData) -> dict[str, dict[str, str]]:
@@ -50,6 +50,7 @@ def _read(folder: RunFolder) -> dict[str, Any]:
             "data": str(note["data"]),
             "labels": dict(note["labels"]),
             "images": dict(note["images"]),
+            "settings": dict(note["settings"]),
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         mend = "the run cannot be resumed; train a new one"

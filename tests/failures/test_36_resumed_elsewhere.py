@@ -1,0 +1,130 @@
+"""Row 36: a resume on other devices keeps the images of a step; changed data or method is exit code 2 with the difference shown, unless --allow_change."""
+
+import os
+import shutil
+import signal
+
+import pytest
+from processes import adapted, same, train_flags
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from ringsam.cli import main
+from ringsam.config import Config, read_config
+from ringsam.errors import InputError
+from ringsam.runs import RunFolder
+from ringsam.training.changes import with_devices
+from ringsam.training.keeping import Checkpoints
+
+
+@pytest.fixture(scope="module")
+def run(disc_data, sam_folder, tmp_path_factory):
+    """A finished run, with data of its own to change."""
+    place = tmp_path_factory.mktemp("changed")
+    shutil.copytree(disc_data, place / "data")
+    flags = train_flags(sam_folder, place / "run", num_epochs=2, optim__batch_size=2)
+    assert main(["train", str(place / "data"), *map(str, flags)]) == 0
+    return place / "run"
+
+
+def copy_of(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "adapted")
+    return RunFolder(tmp_path / "run")
+
+
+def test_a_changed_setting_is_shown_and_refused_unless_allowed(run, tmp_path, capsys):
+    folder = copy_of(run, tmp_path)
+    text = folder.config.read_text().replace("temperature: 0.1\n", "temperature: 0.2\n")
+    folder.config.write_text(text.replace("batch_size: 2\n", "batch_size: 3\n"))
+    assert main(["resume", str(folder.path)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith(f"ringsam resume: 2 change(s) since {folder.path} was started")
+    assert said[0].endswith("or go on all the same with --allow_change:")
+    assert said[1] == "method.temperature: was 0.1, is 0.2"
+    assert said[2] == "images to a step, over all devices: was 2, is 3"
+    assert not folder.adapted.exists()
+    assert main(["resume", str(folder.path), "--allow_change"]) == 0
+    assert "method.temperature: was 0.1, is 0.2" in capsys.readouterr().out
+    assert folder.adapted.exists()
+    assert main(["resume", str(folder.path)]) == 0  # the change is the run's now
+
+
+def test_changed_data_is_shown_and_refused_unless_allowed(run, tmp_path, capsys):
+    folder, data = copy_of(run, tmp_path), run.parent / "data"
+    image = data / "images" / "2.png"
+    before = image.read_bytes()
+    image.write_bytes(before + b"more")
+    try:
+        assert main(["resume", str(folder.path)]) == 2
+        assert capsys.readouterr().err.splitlines()[1] == "2.png: was changed"
+        assert main(["resume", str(folder.path), "--allow_change"]) == 0
+        assert "2.png: was changed" in capsys.readouterr().out
+    finally:
+        image.write_bytes(before)
+
+
+def test_speed_and_place_may_change(run, tmp_path):
+    folder = copy_of(run, tmp_path)
+    text = folder.config.read_text().replace("num_workers: 0", "num_workers: 1")
+    folder.config.write_text(text.replace("cache_gb: 2.0", "cache_gb: 1.0"))
+    assert main(["resume", str(folder.path), "--precision", "bf16-mixed"]) == 0
+    assert read_config(folder.config).hardware.precision == "bf16-mixed"
+
+
+def test_on_other_devices_a_step_has_the_same_images():
+    config = Config(optim={"batch_size": 3}, hardware={"devices": 2})
+    one = with_devices(config, 1)
+    assert (one.optim.batch_size, one.hardware.devices) == (6, 1)
+    assert with_devices(one, 2) == config
+    with pytest.raises(InputError, match="--devices 4: a step has 6 images at once; take a number"):
+        with_devices(config, 4)
+
+
+@pytest.mark.slow
+def test_two_ranks_go_on_as_one_and_one_as_two(
+    disc_data, sam_folder, tmp_path, two_ranks, monkeypatch, capsys
+):
+    """2 -> 1 -> 2 devices, an epoch each, at the seed's own rates; the weights are those of one device throughout."""
+    rates = {"optim.lr_encoder": 2e-6, "hardware.rank_timeout_s": 120}
+    one = train_flags(sam_folder, tmp_path / "one", num_epochs=3, optim__batch_size=6, **rates)
+    assert main(["train", str(disc_data), *map(str, one)]) == 0
+    out = tmp_path / "moved"
+    both = {"num_epochs": 3, "optim__batch_size": 3, "hardware__devices": 2}
+    flags = train_flags(sam_folder, out, **both, **rates)
+    assert two_ranks("train", disc_data, *flags, code=TOLD_IN_THE_FIRST_EPOCH) == [143, 143]
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "on_train_epoch_end", told_to_end)
+        assert main(["resume", str(out), "--devices", "1"]) == 143
+    assert "from epoch=0000.ckpt" in capsys.readouterr().out
+    assert two_ranks("resume", out, "--devices", 2) == [0, 0]
+    kept = read_config(RunFolder(out).config)
+    assert (kept.optim.batch_size, kept.hardware.devices) == (3, 2)
+    expected, found = adapted(tmp_path / "one"), adapted(out)
+    for name in expected:
+        assert_close(found[name], expected[name], rtol=1e-5, atol=1e-5)
+    assert not same(load_file(RunFolder(out).original / "model.safetensors"), found)
+
+
+end_of_epoch = Checkpoints.on_train_epoch_end
+
+
+def told_to_end(self, trainer, pl_module):
+    """After the epoch's checkpoint."""
+    end_of_epoch(self, trainer, pl_module)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+# One of the ranks alone is told; both end.
+TOLD_IN_THE_FIRST_EPOCH = """
+import os, signal, sys
+from ringsam.training.keeping import Checkpoints
+end = Checkpoints.on_train_epoch_end
+def told(self, trainer, module):
+    end(self, trainer, module)
+    if trainer.global_rank == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+Checkpoints.on_train_epoch_end = told
+from ringsam.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
