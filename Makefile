@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check check-style docs clean
+.PHONY: demo test test-all check check-style docs clean
 
 # Train on the bundled sample with the bundled SAM, offline, then compare and report.
 demo: $(INSTALLED)
@@ -16,8 +16,11 @@ demo: $(INSTALLED)
 	$(BIN)/ringsam evaluate $(DEMO) src/ringsam/assets/sample/test
 	$(BIN)/ringsam report $(DEMO)
 
-# Everything that this machine can test.
+# The quick tests, some minutes; then everything that this machine can test.
 test: $(INSTALLED)
+	$(BIN)/pytest -q -m "not slow"
+
+test-all: $(INSTALLED)
 	$(BIN)/pytest -q
 
 # Before every commit: style, types, floors, fast tests.

@@ -1,0 +1,35 @@
+"""Row 20: the same image twice in a data set, or in what a run learned from and is compared on, is a warning by content, under whichever name."""
+
+import shutil
+
+from processes import train_flags
+
+from ringsam.cli import main
+
+
+def test_a_copy_under_another_name_is_a_warning(make_data, capsys):
+    images = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}]
+    folder = make_data(images=images)
+    shutil.copy(folder / "images" / "a.png", folder / "images" / "b.png")
+    assert main(["check", str(folder)]) == 0
+    assert (
+        "warning: a.png: has the same pixels as b.png; keep one of them" in capsys.readouterr().out
+    )
+
+
+def test_an_evaluation_on_images_learned_from_says_so(disc_data, sam_folder, tmp_path, capsys):
+    out, test = tmp_path / "run", tmp_path / "test"
+    assert (
+        main(["train", str(disc_data), *map(str, train_flags(sam_folder, out, num_epochs=1))]) == 0
+    )
+    shutil.copytree(disc_data, test)
+    for number in range(6):
+        (test / "images" / f"{number}.png").rename(test / "images" / f"other{number}.png")
+    labels = test / "annotations.json"
+    labels.write_text(labels.read_text().replace('"file_name": "', '"file_name": "other'))
+    capsys.readouterr()
+    assert main(["evaluate", str(out), str(labels)]) == 0
+    said = capsys.readouterr().err
+    assert (
+        "the run learned from 6 of the 6 images (other0.png, other1.png, other2.png, ...)" in said
+    )
