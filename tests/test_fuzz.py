@@ -10,17 +10,23 @@ import pytest
 import torch
 
 from benchmarks.fuzz import PARSERS, Tally, attempt, fuzz
+from benchmarks.fuzzing.labels import TWO_BOXES
 from benchmarks.fuzzing.weights import sound
 
 pytestmark = pytest.mark.filterwarnings("default")  # what a decoder warns of is no traceback
 
 YAML_BOMB = "a: &a {x: 1}\nb: &b {<<: [*a, *a]}\n"
+NINES = "9" * 4300
+HUGE_RUNS = TWO_BOXES.decode().replace("[410,", f"[{NINES}, {NINES},")
 FOUND = {
     "a number of a recipe in more digits than Python reads": ("recipe", "seed: " + "9" * 5000),
     "a number of a recipe in more digits than Python writes": ("recipe", "seed: 0x" + "f" * 9000),
     "a date of a recipe that no calendar has": ("recipe", "seed: 2001-99-99"),
     "a recipe of many levels": ("recipe", "- " * 20_000),
     "aliases that fill the memory": ("recipe", YAML_BOMB),
+    "a row of many levels": ("two boxes", '{"images": [' + "[" * 20_000),
+    "a number of more digits than Python reads": ("two boxes", f'{{"images": [{NINES}9'),
+    "run lengths of more digits than Python writes": ("two boxes", HUGE_RUNS),
     "class names of many levels": ("YOLO names", "names: " + "[" * 20_000),
 }
 

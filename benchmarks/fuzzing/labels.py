@@ -7,8 +7,9 @@ from pathlib import Path
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.fuzzing.parser import Parser, command, function
+from benchmarks.fuzzing.parser import Parser, function
 from benchmarks.fuzzing.slips import MERGES, altered_document, altered_text
+from ringsam.commands import check, import_
 from ringsam.config import RECIPES, read_recipe
 
 IMAGE = {"id": 1, "file_name": "a.png", "width": 60, "height": 40}
@@ -108,7 +109,7 @@ def imported(path: Path, source: Path) -> bool:
     """Through `ringsam import`; what was written goes again."""
     out = path.parent if (path.parent / "images").is_dir() else path.parent.parent
     try:
-        return command("import", "--out", str(out))(source)
+        return function(lambda source: import_(source, out))(source)
     finally:
         (out / "two_boxes.json").unlink(missing_ok=True)
 
@@ -119,7 +120,7 @@ def tool(name: str, file: str, inputs: st.SearchStrategy[bytes]) -> Parser:
 
 nothing: Callable[[Path], object] = lambda folder: None  # noqa: E731
 PARSERS = (
-    Parser("two boxes", "two_boxes.json", altered_document(TWO_BOXES), command("check"), beside_an_image),
+    Parser("two boxes", "two_boxes.json", altered_document(TWO_BOXES), function(check), beside_an_image),
     tool("COCO", "labels.json", altered_document(*COCO)),
     tool("CSV", "labels.csv", altered_text(*CSV)),
     tool("YOLO", "labels/a.txt", altered_text(*YOLO)),

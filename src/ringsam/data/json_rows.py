@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter, deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,9 +28,15 @@ def read_members(source: Path, slips: Slips) -> Iterator[tuple[str, object]]:
 
     Raises InputError where the file is no JSON, with line and column, or no JSON object.
     """
+    with _refusals(source), source.open("rb") as file:
+        yield from _members(_Text(source, file, slips))
+
+
+@contextmanager
+def _refusals(source: Path) -> Iterator[None]:
+    """Around each iterator, for they are gone through one within the other, and also apart."""
     try:
-        with source.open("rb") as file:
-            yield from _members(_Text(source, file, slips))
+        yield
     except InputError:
         raise
     except (OSError, ValueError, RecursionError) as error:
@@ -52,11 +59,17 @@ def _members(text: "_Text") -> Iterator[tuple[str, object]]:
         if text.next_character() != "[":
             yield key, text.value()
             continue
-        rows = (text.value() for _ in text.items("[]", what="value"))
+        rows = _rows(text)
         yield key, rows
         deque(rows, maxlen=0)
     if text.next_character():
         raise text.broken("Extra data")
+
+
+def _rows(text: "_Text") -> Iterator[object]:
+    with _refusals(text.source):
+        for _ in text.items("[]", what="value"):
+            yield text.value()
 
 
 class _Text:
