@@ -12,7 +12,7 @@ from tiny import tiny_sam
 from benchmarks.models import randomize, transformers_sam
 from ringsam.cli import main
 from ringsam.errors import InputError
-from ringsam.export import export_weights, onnx_folder
+from ringsam.export import export_weights, onnx_folder, onnx_graphs
 from ringsam.export.onnx_graphs import write_decoder
 from ringsam.sam.model import Prompts, Sam
 from ringsam.sam.preprocess import Preprocess, logits_to_image
@@ -147,6 +147,17 @@ def test_graphs_of_other_weights_are_removed_with_exit_code_4(tmp_path, monkeypa
     said = capsys.readouterr()
     assert "largest difference of a logit" in said.err and said.out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["weights"]
+
+
+@pytest.mark.slow
+def test_weights_too_large_for_a_file_lie_beside_it(tmp_path, monkeypatch):
+    save_folder(tiny_sam(), tmp_path / "weights")
+    monkeypatch.setattr(onnx_graphs, "_LARGEST_FILE", 0)
+    said = export_weights(tmp_path / "weights", to="onnx", out=tmp_path / "out")
+    assert said.count("IoU of masks 1.0000") == 3
+    graphs = [f"{name}.onnx" for name in ("decoder", "encoder", "encoder_pixels")]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"README.md", "SHA256SUMS", *graphs, *(f"{name}.data" for name in graphs)}
 
 
 def test_without_the_extra_the_mend_is_named(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from ringsam.sam.preprocess import PIXEL_MEAN, PIXEL_STD, upsample
 from ringsam.sam.pretrained import new_model
 
 _OPSET = 17
+_LARGEST_FILE = 2_000_000_000  # bytes; protobuf ends at 2 GiB
 
 
 class Encoder(nn.Module):
@@ -140,16 +142,29 @@ def _write(
     outputs: list[str],
     dynamic: dict[str, dict[int, str]] | None = None,
 ) -> None:
-    """By tracing: sizes that an input tensor states stay open, which torch's newer exporter takes minutes for."""
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of a tracer's doubts: what it writes is run and compared
-        torch.onnx.export(
-            module.eval(),
-            examples,
-            str(path),
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_axes=dynamic,
-            opset_version=_OPSET,
-            dynamo=False,
-        )
+    """By tracing: sizes that an input tensor states stay open, which torch's newer exporter takes minutes for.
+
+    Weights too large for one file of protobuf lie beside it, in `NAME.onnx.data`.
+    """
+    import onnx  # an extra
+
+    num_bytes = sum(weight.numel() * weight.element_size() for weight in module.parameters())
+    with TemporaryDirectory(dir=path.parent) as scratch:  # torch scatters what is too large there
+        traced = Path(scratch) / path.name
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter(
+                "ignore"
+            )  # of a tracer's doubts: what it writes is run and compared
+            torch.onnx.export(
+                module.eval(),
+                examples,
+                str(traced),
+                input_names=inputs,
+                output_names=outputs,
+                dynamic_axes=dynamic,
+                opset_version=_OPSET,
+                dynamo=False,
+            )
+        beside = num_bytes > _LARGEST_FILE
+        graph, data = onnx.load(traced), f"{path.name}.data"
+        onnx.save_model(graph, path, save_as_external_data=beside, location=data)
