@@ -34,6 +34,7 @@ from benchmarks.figures import (
     samples_of,
     seed_method,
 )
+from benchmarks.million import million_images
 from benchmarks.models import metas_twin, randomize, transformers_sam
 from benchmarks.parts import attention_time, bulk_prediction, decoder
 from benchmarks.performance_gpu import GPU_GOALS
@@ -161,6 +162,7 @@ CPU_GOALS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "P8": update_share,
     "P13": bulk_prediction,
     "P14": many_objects,
+    "P15": million_images,
     "plan": planner,
     "P17": help_time,
 }
