@@ -37,8 +37,12 @@ def _signed(value: int) -> int:
     return value - _WORD if value >= _WORD // 2 else value
 
 
-def _mix_int(value: int) -> int:
-    return int(_mix(torch.tensor([_signed(value)]))[0]) % _WORD
+def _mix_int(word: int) -> int:
+    """`_mix` of a number that no device needs to be asked for."""
+    word %= _WORD
+    word = (word ^ word >> 30) * _MIX_1 % _WORD
+    word = (word ^ word >> 27) * _MIX_2 % _WORD
+    return word ^ word >> 31
 
 
 def _shift(words: Int[Tensor, "..."], bits: int) -> Int[Tensor, "..."]:

@@ -115,7 +115,7 @@ def _cell_edges(
 
 
 def _clip(boxes: Boxes, limits: Boxes) -> Boxes:
-    return boxes.clamp(min=limits[:, [0, 1, 0, 1]], max=limits[:, [2, 3, 2, 3]])
+    return boxes.clamp(min=limits[:, :2].repeat(1, 2), max=limits[:, 2:].repeat(1, 2))
 
 
 def ellipse_radius(

@@ -121,8 +121,9 @@ def _gaussians(
     """Counts, means and covariances, from weighted sums of the terms."""
     count = moments[..., :1].clamp(min=_UNSURE)
     mean, seconds = moments[..., 1:4] / count, moments[..., 4:] / count
-    order = torch.tensor([[0, 3, 4], [3, 1, 5], [4, 5, 2]], device=moments.device)
-    covariance = seconds[..., order] - mean[..., None] * mean[..., None, :]
+    xx, yy, zz, xy, xz, yz = seconds.unbind(dim=-1)
+    square = torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], dim=-1).unflatten(-1, (3, 3))
+    covariance = square - mean[..., None] * mean[..., None, :]
     return count, mean, covariance + _VARIANCE * torch.eye(3, device=moments.device)
 
 

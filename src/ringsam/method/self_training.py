@@ -43,7 +43,7 @@ def mask_terms(
     logits = student.logits[:, 0]
     regions = box_regions(batch, grid=logits.shape[-1])
     targets = make_targets(teacher.logits[:, 0], regions, batch, config)
-    share = share_of(torch.tensor(float(batch.num_objects), device=logits.device))
+    share = share_of(torch.full((), float(batch.num_objects), device=logits.device))
     count = max(batch.num_objects, 1)
     losses = {
         "self_training": self_training_loss(logits, targets, regions),
