@@ -12,6 +12,7 @@ from tiny import tiny_sam
 import ringsam
 import ringsam.commands
 from ringsam.cli import COMMANDS, main
+from ringsam.commands.arguments import Folder
 from ringsam.errors import InputError
 from ringsam.sam.weights import save_folder
 
@@ -143,7 +144,7 @@ def test_export_writes_and_says_so(capsys, tmp_path):
     [(InputError("no", ["row"]), 2, "no\nrow"), (KeyboardInterrupt(), 130, "interrupted")],
 )
 def test_what_stops_a_command_becomes_an_exit_code(capsys, monkeypatch, raised, code, said):
-    def stop(data: ringsam.commands.Folder) -> int:
+    def stop(data: Folder) -> int:
         raise raised
 
     monkeypatch.setattr(ringsam.commands, "check", stop)
