@@ -82,7 +82,7 @@ def test_processes_that_read_images_begin_where_the_run_stopped(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_exit_code_reaches_the_shell_within_ten_seconds(
+def test_the_exit_code_reaches_the_shell_within_half_a_minute(
     disc_data, sam_folder, tmp_path, started, number, code
 ):
     out = tmp_path / "run"
@@ -91,7 +91,7 @@ def test_the_exit_code_reaches_the_shell_within_ten_seconds(
     told = time.monotonic()
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
-    assert time.monotonic() - told < 10
+    assert time.monotonic() - told < 30  # what a scheduler grants before it kills
     assert process.returncode == code, output
     assert "Traceback" not in output and "go on with `ringsam resume" in output
 
