@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import zipfile
 from pathlib import Path
 from unittest import mock
@@ -51,6 +52,12 @@ def test_a_pth_whose_weights_declare_more_than_they_hold_is_refused(tmp_path, sh
     torch.save(state, file)
     tally = tried(".pth", file.getvalue(), tmp_path)
     assert tally.refused == 1 and tally.slowest < 3
+
+
+def test_a_tiff_whose_second_page_follows_itself_is_refused(tmp_path):
+    header, last_of_page_one = b"II*\0" + struct.pack("<I", 8), struct.pack("<HI", 0, 14)
+    tally = tried("TIFF", header + last_of_page_one + struct.pack("<HI", 0, 14), tmp_path)
+    assert tally.refused == 1, tally.found.keys()
 
 
 @pytest.mark.parametrize("parser", [".pth", ".ckpt"])

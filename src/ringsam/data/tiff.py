@@ -58,7 +58,7 @@ def read_tiff(path: Path, load: Load) -> Values:
 @contextmanager
 def _only_page(path: Path) -> Iterator[tifffile.TiffPage]:
     with tifffile.TiffFile(path) as tiff:
-        pages = [page for page in tiff.pages if not _is_preview(page)]
+        pages = [page for page in _pages(tiff) if not _is_preview(page)]
         shape = tiff.series[0].shape
         if len(pages) != 1 or np.prod(shape) != np.prod(pages[0].shape):
             raise InputError(
@@ -67,6 +67,16 @@ def _only_page(path: Path) -> Iterator[tifffile.TiffPage]:
             )
         page = pages[0]
         assert isinstance(page, tifffile.TiffPage)
+        yield page
+
+
+def _pages(tiff: tifffile.TiffFile) -> Iterator[tifffile.TiffPage | tifffile.TiffFrame]:
+    """Raises ValueError where a page's successor is one before it: tifffile would follow them for ever."""
+    seen = set()
+    for page in tiff.pages:
+        if page.offset in seen:
+            raise ValueError("its pages lead back to one another")
+        seen.add(page.offset)
         yield page
 
 
