@@ -71,7 +71,10 @@ def write_tables(rows: Sequence[Row], table: Path, command: str) -> None:
     written = io.StringIO()
     writer = csv.DictWriter(written, list(Row.__dataclass_fields__), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
+    names = ("data", "recipe")  # as folders and files are called
+    writer.writerows(
+        asdict(row) | {name: no_formula(getattr(row, name)) for name in names} for row in rows
+    )
     write_atomically(table.with_suffix(".csv"), written.getvalue())
     groups = {place: list(grouped(part)) for place, part in places(rows)}
     write_atomically(table, "\n".join(markdown(groups, command)) + "\n")
@@ -80,6 +83,11 @@ def write_tables(rows: Sequence[Row], table: Path, command: str) -> None:
         for (data, prompts), found in groups.items()
     }
     write_atomically(table.with_suffix(".svg"), draw_gains(gains))
+
+
+def no_formula(text: str) -> str:
+    """As spreadsheets take for text what they would run: a name that begins like a formula gets an apostrophe."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def places(rows: Sequence[Row]) -> Iterator[tuple[tuple[str, str], list[Row]]]:
