@@ -7,7 +7,7 @@ import pytest
 from ringsam.bench.table import Row, write_tables
 
 
-@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "\t=1"])
 def test_a_name_like_a_formula_gets_an_apostrophe(tmp_path, name):
     rows = [
         Row(name, name, 0, "box", 0.5, 0.25, 1.0),

@@ -87,7 +87,7 @@ def write_tables(rows: Sequence[Row], table: Path, command: str) -> None:
 
 def no_formula(text: str) -> str:
     """As spreadsheets take for text what they would run: a name that begins like a formula gets an apostrophe."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
 
 
 def places(rows: Sequence[Row]) -> Iterator[tuple[tuple[str, str], list[Row]]]:
