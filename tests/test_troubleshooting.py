@@ -1,6 +1,5 @@
 """Every message that docs/troubleshooting.md quotes is what the program says today."""
 
-import importlib.util
 import json
 import pickle
 import re
@@ -15,6 +14,7 @@ from disc_data import write_disc_data, write_tiny_sam
 from filelock import FileLock
 from PIL import Image
 
+import ringsam.pages
 from ringsam.cli import main
 from ringsam.config import Config, write_config
 from ringsam.runs import RunFolder
@@ -147,9 +147,9 @@ def write_single_boxes(monkeypatch):
 
 
 def do_without_the_extra(monkeypatch):
-    find = importlib.util.find_spec
+    find = ringsam.pages.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "fastapi" else find(name)
+        ringsam.pages, "find_spec", lambda name: None if name == "fastapi" else find(name)
     )
 
 
