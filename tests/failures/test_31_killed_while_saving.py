@@ -3,8 +3,6 @@
 import pytest
 from processes import adapted, same, train_flags
 
-from ringsam.cli import main
-
 pytestmark = pytest.mark.slow
 
 # Ends the process, without a chance to tidy up, in the second checkpoint
@@ -30,21 +28,20 @@ sys.exit(main(sys.argv[2:]))
 
 @pytest.mark.parametrize("moment", ["half", "unmoved"])
 def test_a_run_killed_while_it_saves_resumes_to_the_same_weights(
-    disc_data, sam_folder, tmp_path, started, capsys, moment
+    disc_data, sam_folder, tmp_path, started, ringsam, moment
 ):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     folder = broken / "checkpoints"
     steps = {"num_epochs": 3, "optim__batch_size": 2}
-    assert main(["train", str(disc_data), *map(str, train_flags(sam_folder, whole, **steps))]) == 0
+    assert ringsam("train", disc_data, *train_flags(sam_folder, whole, **steps)).returncode == 0
     flags = train_flags(sam_folder, broken, **steps)
     process = started(moment, "train", disc_data, *flags, code=DIES)
     assert process.wait(timeout=240) == -9
     left = {path.name for path in folder.iterdir()}
     assert ".epoch=0001.ckpt.unfinished" in left
     assert "epoch=0000.ckpt" in left and "epoch=0001.ckpt" not in left
-    capsys.readouterr()
-    assert main(["resume", str(broken)]) == 0
-    assert "from epoch=0000.ckpt" in capsys.readouterr().out
+    resumed = ringsam("resume", broken)
+    assert resumed.returncode == 0 and "from epoch=0000.ckpt" in resumed.stdout
     names = [f"epoch=000{i}.ckpt{end}" for i in (1, 2) for end in ("", ".sha256")]
     assert sorted(path.name for path in folder.iterdir()) == names
     assert same(adapted(whole), adapted(broken))

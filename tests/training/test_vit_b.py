@@ -1,6 +1,6 @@
 """SAM's own size: a full training step of ViT-B at 1024 px fits in 8 GB."""
 
-import resource
+import re
 import subprocess
 import sys
 
@@ -30,12 +30,12 @@ adaptation.update_teacher()
 assert output.signal and output.loss.isfinite() and all(v.isfinite() for v in monitors.values())
 assert output.student.embedding.shape == (1, 256, 64, 64)
 assert adaptation.step(batch, Draws(0, 1)).terms["distill"] > 0
+print(open("/proc/self/status").read())
 """
 
 
 @pytest.mark.slow
 def test_a_training_step_of_vit_b_fits_in_8_gb():
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     done = subprocess.run(
         [sys.executable, "-c", STEP],
         env={"PYTHONPATH": "tests", "OMP_NUM_THREADS": "2"},
@@ -45,5 +45,6 @@ def test_a_training_step_of_vit_b_fits_in_8_gb():
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    assert before * 1024 < peak <= LIMIT_BYTES, f"{peak / 1e9:.1f} GB"
+    # of this process alone: what getrusage tells also counts whoever started it
+    peak = int(re.findall(r"VmHWM:\s+(\d+) kB", done.stdout)[0]) * 1024
+    assert 10**9 < peak <= LIMIT_BYTES, f"{peak / 1e9:.1f} GB"
