@@ -18,7 +18,7 @@ def test_an_answer_is_there_at_the_next_start(tmp_path):
     assert KeptAnswers(beside, kind="masks").get("a") is None
 
 
-@pytest.mark.parametrize("damage", ['["b", 0.', "null\n", '{"c": 1}\n', "[1, 2, 3]\n", "\x00\n"])
+@pytest.mark.parametrize("damage", ['\n["b", 0.', "\nnull", '\n{"c": 1}', "\n[1, 2, 3]", "\n\x00"])
 def test_a_line_that_was_cut_counts_as_missing(tmp_path, damage):
     kept = KeptAnswers(tmp_path / "boxes.json", kind="doubts")
     kept.put("a", 1)
@@ -26,6 +26,8 @@ def test_a_line_that_was_cut_counts_as_missing(tmp_path, damage):
         file.write(damage)
     again = KeptAnswers(tmp_path / "boxes.json", kind="doubts")
     assert again.get("a") == 1 and again.get("b") is None
+    again.put("d", 4)
+    assert KeptAnswers(tmp_path / "boxes.json", kind="doubts").get("d") == 4
 
 
 def test_what_nobody_asks_for_any_more_is_forgotten(tmp_path):

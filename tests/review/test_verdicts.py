@@ -165,7 +165,7 @@ def test_what_was_asked_once_is_not_asked_again_at_the_next_start(
     shutil.copytree(other.original, other.adapted)
     open_review(other, data / "images", data / "annotations.json", data / "accepted.json")
     assert asked == [1, 2, 3, 2, 1, 2, 3]  # another run
-    kept = (data / ".accepted.json.proposals").read_text().splitlines()
+    kept = (data / ".accepted.json.proposals").read_text().split("\n")[1:]
     assert len(kept) == 3  # of the run before none
 
 

@@ -55,7 +55,9 @@ def key_of_model(predictor: Predictor) -> str:
 
 
 def _line(key: str, answer: object) -> str:
-    return json.dumps([key, answer], allow_nan=False) + "\n"
+    return "\n" + json.dumps(
+        [key, answer], allow_nan=False
+    )  # so that one that was cut takes no other with it
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Any]]:
