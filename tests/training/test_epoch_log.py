@@ -16,8 +16,23 @@ def settings(sam: Path, *, epochs: int = 3, **changes) -> Config:
 
 
 def advice_in(capsys) -> list[str]:
-    said = capsys.readouterr().out.splitlines()
-    return [line for line in said if line.startswith("advice: ")]
+    return lines_in(capsys, "advice: ")
+
+
+def lines_in(capsys, start: str) -> list[str]:
+    return [line for line in capsys.readouterr().out.splitlines() if line.startswith(start)]
+
+
+def test_each_epoch_is_a_line_with_its_quality_and_its_ledger(
+    disc_data, sam_folder, tmp_path, capsys
+):
+    config = settings(sam_folder, epochs=2, data={"held_out": 0.3})
+    run = train(disc_data, tmp_path / "run", config)
+    lines = lines_in(capsys, "epoch ")
+    for line, row in zip(lines, RunFolder(run).read_epochs(), strict=True):
+        quality = f"mask-free quality {row['mask_free_quality']:.3f}"
+        assert line.startswith(f"epoch {row['epoch']}/2  {quality}  contrast ")
+        assert f"trusted {row['num_trusted']}/12  anchors {row['num_anchors']}  " in line
 
 
 def test_missing_signal_is_told_once_a_kind_and_not_again_by_a_resumed_run(

@@ -73,10 +73,12 @@ def epoch_figures(logged: dict[str, float]) -> dict[str, float]:
 
 
 def print_epoch(row: dict[str, Any], num_epochs: int | None) -> None:
-    """One line: what trains, and what it was learned from."""
+    """One line: how good it is where that can be told, what trains, and what it was learned from."""
     terms = [f"{name} {row[name]:.3g}" for name in TERMS if name in row]
+    held_out = "mask_free_quality" in row
     parts = [
         f"epoch {row['epoch']}/{num_epochs}",
+        *([f"mask-free quality {row['mask_free_quality']:.3f}"] if held_out else []),
         *terms,
         f"trusted {row['num_trusted']}/{row['num_objects']}",
         f"anchors {row['num_anchors']}",
