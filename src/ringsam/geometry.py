@@ -6,6 +6,7 @@ Boxes are xyxy pixels, right and bottom exclusive. The *image frame* is the imag
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -13,6 +14,9 @@ from torch import Tensor
 Boxes = Float[Tensor, "n 4"]
 Points = Float[Tensor, "n p 2"]
 Cells = Bool[Tensor, "n h w"]
+
+_MARGIN = 0.35  # of a big box's longer side, around it, where an object is shown alone
+_MIN_MARGIN_PX = 6
 
 
 class Frame(NamedTuple):
@@ -105,6 +109,18 @@ def cells_on_image(
         (start + stride <= extents[:, axis : axis + 1].clamp(min=stride)) for axis in (0, 1)
     )
     return on_y[:, :, None] & on_x[:, None]
+
+
+def crop_window(
+    box: Float[np.ndarray, " 4"], *, height: int, width: int
+) -> tuple[int, int, int, int]:
+    """A square around the box with a margin, cut at the image's border: left, top, right, bottom."""
+    x1, y1, x2, y2 = (float(value) for value in box)
+    side = max(x2 - x1, y2 - y1)
+    reach = side / 2 + max(_MARGIN * side, _MIN_MARGIN_PX)
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    left, top = max(0, int(x - reach)), max(0, int(y - reach))
+    return left, top, min(width, int(x + reach) + 1), min(height, int(y + reach) + 1)
 
 
 def _cell_edges(

@@ -56,6 +56,15 @@ class RunFolder:
     def log(self) -> Path:
         return self.path / "log"
 
+    def sheet(self, epoch: int) -> Path:
+        """The picture of a few objects' masks after this epoch; 0 is before training."""
+        return self.log / "overlays" / f"epoch={epoch:04d}.png"
+
+    def sheets(self) -> dict[int, Path]:
+        """Those that were drawn, by epoch."""
+        drawn = sorted(self.sheet(0).parent.glob("epoch=*.png"))
+        return {int(path.stem.partition("=")[2]): path for path in drawn}
+
     @property
     def evaluation(self) -> Path:
         return self.path / "evaluation.json"

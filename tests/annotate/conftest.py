@@ -8,7 +8,9 @@ from PIL import Image
 from starlette.testclient import TestClient
 from tiny import tiny_sam
 
+from ringsam.annotate.doubts import Doubts
 from ringsam.annotate.server import create_app, open_project
+from ringsam.pages.kept import KeptAnswers
 from ringsam.pages.preview import Preview
 from ringsam.predict import Predictor
 from ringsam.sam.preprocess import Preprocess
@@ -41,7 +43,9 @@ def connect(folder, predictor, token):
 
     def start(*, local: bool = True, knows_token: bool = True) -> TestClient:
         pictures, boxes = open_project(folder / "images", folder / "two_boxes.json")
-        app = create_app(boxes, pictures, Preview(predictor, pictures), token=token, local=local)
+        kept = KeptAnswers(folder / "two_boxes.json", kind="doubts")
+        doubts = Doubts(Preview(predictor, pictures), kept)
+        app = create_app(boxes, pictures, doubts, token=token, local=local)
         headers = {"x-ringsam-token": token} if knows_token else {}
         return TestClient(
             app, base_url="http://localhost" if local else "http://lab.example", headers=headers

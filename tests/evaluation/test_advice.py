@@ -1,7 +1,8 @@
 from made_runs import epoch
 
+from ringsam.advice import Advice
 from ringsam.config import Config, MethodConfig
-from ringsam.evaluation.advice import Advice, advise
+from ringsam.evaluation.advice import advise
 from ringsam.evaluation.result import Evaluation, ObjectRow
 from ringsam.evaluation.scores import ObjectScores
 from ringsam.evaluation.summary import Statistics
@@ -87,3 +88,20 @@ def test_missing_negatives_and_anchors_are_named() -> None:
 def test_silent_steps_are_counted() -> None:
     found = texts(advise(CONFIG, [epoch(1, num_steps_without_signal=4)], None))
     assert "4 of 10 steps (40%)" in found
+
+
+def test_a_recipe_without_the_contrast_is_not_told_what_the_contrast_lacks() -> None:
+    config = Config(epochs=1, method=MethodConfig(alpha=0.0, self_training=1.0))
+    lacking = epoch(1, num_trusted=0, num_anchors=0, num_missed=0, num_spurious=0)
+    (only,) = advise(config, [lacking], evaluation(0.05))
+    assert only.tone == "good"
+
+
+def test_a_fall_of_the_mask_free_quality_is_named_and_noise_is_not() -> None:
+    def said(quality: float) -> str:
+        row = epoch(2, mask_free_quality=quality, mask_free_quality_before=0.9)
+        return texts(advise(CONFIG, [epoch(1), row], evaluation(0.05)))
+
+    assert "was 0.850 in epoch 2, 0.900 at best before" in said(0.85)
+    assert "lower optim.lr_encoder" in said(0.85)
+    assert "mask-free" not in said(0.86)

@@ -8,13 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from ringsam.evaluation.overlays import (
-    crop_window,
-    data_address,
-    draw_overlay,
-    fill_path,
-    outline_path,
-)
+from ringsam.evaluation.overlays import data_address, draw_overlay, fill_path, outline_path
+from ringsam.geometry import crop_window
 
 
 def slow_edges(mask: np.ndarray) -> set[tuple[str, int, int]]:

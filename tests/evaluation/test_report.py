@@ -5,13 +5,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_runs import HOSTILE_NAME, epoch, make_data, make_run
+from made_runs import HOSTILE_NAME, draw_sheets, epoch, make_data, make_run
 
 from ringsam.config import Config, MethodConfig
 from ringsam.errors import InputError
 from ringsam.evaluation.evaluate import evaluate
 from ringsam.evaluation.report import changed_settings, content_digest, write_report
 from ringsam.evaluation.result import read_evaluation, write_evaluation
+from ringsam.evaluation.sheets import MAX_SHEETS
 from ringsam.provenance import recipe_name
 from ringsam.runs import RunFolder
 
@@ -85,6 +86,40 @@ def test_a_run_without_a_finished_epoch_has_a_page(tmp_path: Path) -> None:
         encoding="utf-8"
     )
     assert "No epoch has finished" in page
+
+
+def test_the_epochs_pictures_are_shown_with_the_quality_of_each(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", Config())
+    quality = {"mask_free_quality_before": 0.8, "mask_free_quality": 0.9}
+    rows = [epoch(1, **quality), epoch(2)]
+    run.metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    draw_sheets(run, num_epochs=2)
+    page = write_report(run).read_text(encoding="utf-8")
+    titles = re.findall(r'<figcaption class="small">(.*?)</figcaption>', page)
+    assert titles == [
+        "before training · mask-free quality 0.800",
+        "after epoch 1 · mask-free quality 0.900",
+        "after epoch 2",
+    ]
+    assert len(set(re.findall(r'<image href="(data:image/jpeg;base64,.*?)"', page))) == 3
+
+
+def test_of_many_epochs_as_many_are_shown_as_keep_the_page_small(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", Config())
+    draw_sheets(run, num_epochs=23)
+    page = write_report(run).read_text(encoding="utf-8")
+    titles = re.findall(r'<figcaption class="small">(.*?)</figcaption>', page)
+    assert len(titles) == MAX_SHEETS
+    assert titles[0] == "before training" and titles[-1] == "after epoch 23"
+
+
+def test_a_picture_that_was_cut_is_told_and_the_rest_is_shown(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", Config())
+    draw_sheets(run, num_epochs=2)
+    run.sheet(1).write_bytes(run.sheet(1).read_bytes()[:60])
+    page = write_report(run).read_text(encoding="utf-8")
+    assert "The pictures of the epochs could not be shown" in page and "epoch=0001.png" in page
+    assert "Contrast loss" in page
 
 
 def test_losses_that_are_not_numbers_leave_a_gap(tmp_path: Path) -> None:

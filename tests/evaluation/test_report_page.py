@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from browsing import Browser, Page, needs_browser, running_browser, visited
-from evaluation.made_runs import make_data, make_run
+from evaluation.made_runs import draw_sheets, make_data, make_run
 from playwright.sync_api import expect
 
 from ringsam.config import Config
@@ -21,6 +21,7 @@ def address(tmp_path_factory) -> str:
     """The report of a run with objects of two classes."""
     root = tmp_path_factory.mktemp("report")
     run = make_run(root / "run", Config())
+    draw_sheets(run, num_epochs=2)
     found = evaluate(run.path, make_data(root / "data", num_images=5))
     rows = (replace(row, category="ab"[row.object_id % 2]) for row in found.objects)
     write_evaluation(replace(found, objects=tuple(rows)), run.evaluation)
@@ -78,3 +79,13 @@ def test_objects_are_chosen_by_group_and_by_class(page):
     assert categories and set(categories) == {"b"}
     page.locator(".choose-class").select_option("")
     expect(page.locator(".group:visible")).to_have_count(len(titles))
+
+
+def test_a_slider_turns_the_epochs(page):
+    shown, slider = page.locator(".sheet:visible figcaption"), page.locator(".choose-epoch")
+    expect(shown).to_have_text(["after epoch 2"])
+    slider.fill("0")
+    expect(shown).to_have_text(["before training"])
+    slider.press("ArrowRight")
+    expect(shown).to_have_text(["after epoch 1"])
+    expect(slider).to_have_attribute("aria-valuetext", "after epoch 1")

@@ -9,6 +9,8 @@ from browsing import Browser, Page, draw, needs_browser, on_screen, running_brow
 from evaluation.made_runs import HOSTILE_NAME, make_data
 from playwright.sync_api import expect
 
+from ringsam.data import read_two_boxes
+
 pytestmark = needs_browser
 
 REDRAWN = ([12, 15, 41, 47], [20, 25, 31, 36])
@@ -82,6 +84,11 @@ def test_accept_redraw_and_reject_are_all_that_the_file_holds(page, data):
     row = rows(data)[20]
     assert (row["big_box"], row["small_box"]) == REDRAWN
     assert row["area"] > 0 and row["segmentation"]["size"] == [72, 96]
+    exported = read_two_boxes(
+        data / "accepted.json"
+    ).with_objects()  # as train and evaluate read it
+    ids = [i for record in exported.images for i in record.object_ids.tolist()]
+    assert sorted(ids) == sorted([20, accepted]) and exported.has_masks
 
 
 def test_a_reload_goes_on_where_one_was(page, data, address):

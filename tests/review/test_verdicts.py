@@ -1,6 +1,7 @@
 """What a person lets pass is in the file, with its mask and its boxes, and nothing else is."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from ringsam.data.masks import decode_mask
 from ringsam.errors import InputError
 from ringsam.method.self_training import BoxRegions
 from ringsam.predict import load
+from ringsam.review import proposals
 from ringsam.review.proposals import doubt
 from ringsam.review.server import open_review
+from ringsam.runs import RunFolder
 
 
 def objects_of(client) -> list[dict]:
@@ -129,6 +132,41 @@ def test_a_file_of_something_else_is_not_written_over(run, data):
 def test_a_place_from_which_train_would_not_find_the_images_is_refused(run, data, tmp_path):
     with pytest.raises(InputError, match=rf"give --out {data}/accepted.json"):
         open_review(run, data / "images", data / "annotations.json", tmp_path / "accepted.json")
+
+
+def test_what_was_asked_once_is_not_asked_again_at_the_next_start(
+    connect, run, data, monkeypatch, tmp_path
+):
+    asked = []
+    ask = proposals.ask
+    monkeypatch.setattr(
+        proposals,
+        "ask",
+        lambda record, **sams: asked.append(record.image_id) or ask(record, **sams),
+    )
+    first = connect()
+    assert asked == [1, 2, 3]
+    second = connect()
+    assert asked == [1, 2, 3]
+    assert objects_of(second) == objects_of(first)
+    path = "/api/objects/20"
+    assert second.get(path).json() == first.get(path).json()
+
+    content = json.loads((data / "annotations.json").read_text())
+    content["annotations"][2]["big_box"][0] -= 1
+    (data / "annotations.json").write_text(json.dumps(content))
+    changed = connect()
+    assert asked == [1, 2, 3, 2]  # of the second image the boxes are others
+    assert changed.get("/api/objects/20").json()["boxes"] != first.get(path).json()["boxes"]
+
+    other = RunFolder(tmp_path / "other")
+    shutil.copytree(run.path, other.path)
+    shutil.rmtree(other.adapted)
+    shutil.copytree(other.original, other.adapted)
+    open_review(other, data / "images", data / "annotations.json", data / "accepted.json")
+    assert asked == [1, 2, 3, 2, 1, 2, 3]  # another run
+    kept = (data / ".accepted.json.proposals").read_text().split("\n")[1:]
+    assert len(kept) == 3  # of the run before none
 
 
 def square(left: int, right: int) -> torch.Tensor:

@@ -9,9 +9,11 @@ from fastapi import BackgroundTasks, Depends, FastAPI
 from pydantic import Field, StrictInt
 
 from ringsam.annotate.content import DrawnObject
+from ringsam.annotate.doubts import Doubts
 from ringsam.annotate.store import BoxFile, DrawnImage
 from ringsam.data.annotations import image_folder
 from ringsam.errors import InputError
+from ringsam.pages.kept import KeptAnswers
 from ringsam.pages.page import Body, BoxNumbers, chosen_picture, create_page, mount_files
 from ringsam.pages.pictures import Picture, Pictures, find_pictures
 from ringsam.pages.preview import Preview
@@ -42,9 +44,10 @@ class ClassBody(Body):
 
 
 def create_app(
-    boxes: BoxFile, pictures: Pictures, preview: Preview, *, token: str, local: bool
+    boxes: BoxFile, pictures: Pictures, doubts: Doubts, *, token: str, local: bool
 ) -> FastAPI:
     """The page and its API, for those who know the token; a `local` one answers to this machine's own names only."""
+    preview = doubts.preview
     app = create_page(pictures, preview, token=token, local=local)
     Chosen = Annotated[Picture, Depends(chosen_picture(pictures))]
 
@@ -52,6 +55,12 @@ def create_app(
     def project() -> dict[str, Any]:
         progress = boxes.progress(list(pictures.by_key.values()))
         return {"file": boxes.path.name, "images": progress, "classes": boxes.classes()}
+
+    @app.get("/api/least_sure")
+    def least_sure(after: str) -> dict[str, str | None]:
+        """Of the images that nobody has seen, but the one with this key."""
+        found = doubts.least_sure(unseen(boxes, pictures, after=after))
+        return {"key": found.key if found else None}
 
     @app.post("/api/classes")
     def add_class(body: ClassBody) -> list[dict[str, Any]]:
@@ -81,11 +90,22 @@ def serve(images: Path, out: Path, *, weights: str, host: str, port: int) -> str
         print(f"{out}: holds again what a crash had left in its journal")
     with listen(host, port) as listener:
         predictor = load(weights).to("cuda" if torch.cuda.is_available() else "cpu")
-        create = partial(create_app, boxes, pictures, Preview(predictor, pictures))
-        serve_page(create, listener, host=host, task="Draw two boxes per object")
+        kept = KeptAnswers(boxes.path, kind="doubts")
+        doubts = Doubts(Preview(predictor, pictures), kept)
+        create = partial(create_app, boxes, pictures, doubts)
+        with doubts.judging(unseen(boxes, pictures)):
+            serve_page(create, listener, host=host, task="Draw two boxes per object")
     done = [image for image in boxes.progress(list(pictures.by_key.values())) if image.seen]
     num_objects = sum(image.num_objects for image in done)
     return f"{out}: {num_objects} objects on {len(done)} of {len(pictures.by_key)} images"
+
+
+def unseen(boxes: BoxFile, pictures: Pictures, *, after: str | None = None) -> list[Picture]:
+    """The images that nobody has seen, in order, from the one with the key `after` on; that one is left out."""
+    rows = boxes.progress(list(pictures.by_key.values()))
+    place = next((place for place, row in enumerate(rows) if row.key == after), -1)
+    turned = [*rows[place + 1 :], *rows[: max(place, 0)]]
+    return [pictures.by_key[row.key] for row in turned if not row.seen]
 
 
 def open_project(images: Path, out: Path) -> tuple[Pictures, BoxFile]:

@@ -47,6 +47,18 @@ class ImageRecord:
         """Whether it has objects and each has a segmentation."""
         return self.num_objects > 0 and None not in self.segmentations
 
+    def choose(self, places: Sequence[int]) -> "ImageRecord":
+        """The image with these of its objects only."""
+        index = np.asarray(places, dtype=np.int64)
+        return replace(
+            self,
+            big_boxes=self.big_boxes[index],
+            small_boxes=self.small_boxes[index],
+            object_ids=self.object_ids[index],
+            category_ids=self.category_ids[index],
+            segmentations=tuple(self.segmentations[place] for place in places),
+        )
+
 
 class ImageRecords(Sequence[ImageRecord]):
     """Images of a table, some or all; a record is made when it is asked for."""

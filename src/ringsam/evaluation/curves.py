@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from ringsam.evaluation.advice import ratio
+from ringsam.advice import ratio
 from ringsam.evaluation.charts import Chart, Line, Value, line_chart
 
 Epoch = Mapping[str, float]

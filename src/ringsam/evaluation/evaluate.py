@@ -1,11 +1,9 @@
 """`ringsam evaluate`: zero-shot SAM against adapted SAM, the same images, the same prompts."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -55,7 +53,7 @@ def evaluate(
 
 def scorable(data: TwoBoxData) -> list[ImageRecord]:
     """Each image once, with those of its objects that have a mask; raises InputError where none has."""
-    by_id = {record.image_id: select_objects(record, masked(record)) for record in data.images}
+    by_id = {record.image_id: record.choose(masked(record)) for record in data.images}
     records = [record for record in by_id.values() if record.num_objects]
     if not records:
         mend = "`ringsam predict` needs none"
@@ -70,19 +68,6 @@ def scorable(data: TwoBoxData) -> list[ImageRecord]:
 def masked(record: ImageRecord) -> list[int]:
     """The places of the objects that have a mask."""
     return [i for i, segmentation in enumerate(record.segmentations) if segmentation is not None]
-
-
-def select_objects(record: ImageRecord, places: Sequence[int]) -> ImageRecord:
-    """The image with these of its objects only."""
-    index = np.asarray(places, dtype=np.int64)
-    return replace(
-        record,
-        big_boxes=record.big_boxes[index],
-        small_boxes=record.small_boxes[index],
-        object_ids=record.object_ids[index],
-        category_ids=record.category_ids[index],
-        segmentations=tuple(record.segmentations[place] for place in places),
-    )
 
 
 def load_models(run_or_weights: str | Path, *, device: str | None = None) -> dict[str, Predictor]:

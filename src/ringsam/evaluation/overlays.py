@@ -14,16 +14,15 @@ from ringsam.config import PromptPolicy
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.images import read_image
 from ringsam.data.records import ImageRecord, decode_masks
-from ringsam.evaluation.evaluate import load_models, predict_record, scorable, select_objects
+from ringsam.evaluation.evaluate import load_models, predict_record, scorable
 from ringsam.evaluation.result import Evaluation, ObjectRow
+from ringsam.geometry import crop_window
 from ringsam.predict import Predictor
 from ringsam.runs import RunFolder
 
 Mask = npt.NDArray[np.bool_]
 Key = tuple[int, int]  # image id, object id
 
-_MARGIN = 0.35  # of the big box's longer side, around it
-_MIN_MARGIN_PX = 6
 _MAX_SIDE_PX = 420  # of the picture in the page
 _MAX_OUTLINE_CELLS = 210  # finer outlines would not be seen
 
@@ -58,7 +57,7 @@ def make_overlays(
         ids = record.object_ids.tolist()
         places = [i for i, object_id in enumerate(ids) if (record.image_id, object_id) in wanted]
         if places:
-            chosen = select_objects(record, places)
+            chosen = record.choose(places)
             overlays |= image_overlays(chosen, models, prompts=evaluation.prompts)
     return overlays
 
@@ -103,18 +102,6 @@ def draw_overlay(
     )
 
 
-def crop_window(
-    box: npt.NDArray[np.float32], *, height: int, width: int
-) -> tuple[int, int, int, int]:
-    """A square around the box with a margin, cut at the image's border: left, top, right, bottom."""
-    x1, y1, x2, y2 = (float(value) for value in box)
-    side = max(x2 - x1, y2 - y1)
-    reach = side / 2 + max(_MARGIN * side, _MIN_MARGIN_PX)
-    x, y = (x1 + x2) / 2, (y1 + y2) / 2
-    left, top = max(0, int(x - reach)), max(0, int(y - reach))
-    return left, top, min(width, int(x + reach) + 1), min(height, int(y + reach) + 1)
-
-
 def fill_path(mask: Mask) -> str:
     """The mask as strips of pixels, an SVG path as coarse as the outline's."""
     stride = _stride(mask)
@@ -141,10 +128,10 @@ def _stride(mask: Mask) -> int:
     return max(1, -(-longest // _MAX_OUTLINE_CELLS))
 
 
-def data_address(pixels: npt.NDArray[np.uint8]) -> str:
+def data_address(pixels: npt.NDArray[np.uint8], *, max_side_px: int = _MAX_SIDE_PX) -> str:
     """The picture as a data: address, no larger than the page shows it."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    image.thumbnail((_MAX_SIDE_PX, _MAX_SIDE_PX), Image.Resampling.LANCZOS)
+    image.thumbnail((max_side_px, max_side_px), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=90, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -16,6 +16,7 @@ from ringsam.evaluation.advice import advise
 from ringsam.evaluation.curves import LEDGER_TITLES, ledger_rows, training_charts
 from ringsam.evaluation.overlays import Key, Overlay, make_overlays
 from ringsam.evaluation.result import Evaluation, ObjectRow, read_evaluation
+from ringsam.evaluation.sheets import read_sheets
 from ringsam.evaluation.summary import CHANGE_IOU
 from ringsam.evaluation.table import METRIC_TITLES, cell, notes, number
 from ringsam.provenance import data_of, recipe_name, short_place, short_weights
@@ -33,6 +34,7 @@ def write_report(run: RunFolder, *, path: Path | None = None) -> Path:
     trained_on = data_of(run)
     groups = example_groups(evaluation)
     overlays, lost = draw_examples(run, evaluation, groups)
+    sheets, sheets_lost = read_sheets(run, epochs)
     page = render(
         data_name=short_place(trained_on),
         weights=short_weights(config.weights),
@@ -49,6 +51,8 @@ def write_report(run: RunFolder, *, path: Path | None = None) -> Path:
         overlays=overlays,
         lost=lost,
         curves=training_charts(epochs),
+        sheets=sheets,
+        sheets_lost=sheets_lost,
         ledger_titles=LEDGER_TITLES,
         ledger=ledger_rows(epochs),
         settings=changed_settings(config),

@@ -39,7 +39,10 @@ class Preview:
     def __init__(self, predictor: Predictor, pictures: Pictures) -> None:
         self.predictor = predictor
         self.pictures = pictures
-        self._lock, self._waiting = threading.Lock(), threading.Lock()
+        self.turn, self._waiting = (
+            threading.Lock(),
+            threading.Lock(),
+        )  # whoever asks SAM takes a turn
         self._newest: Picture | None = None
         self._encoded = lru_cache(maxsize=_KEPT)(self._encode)
 
@@ -47,7 +50,7 @@ class Preview:
         """Encode the image before the first box is drawn on it; of those asked for meanwhile, the newest alone."""
         self._newest = picture
         if self._waiting.acquire(blocking=False):  # else the call that waits takes this picture
-            with self._lock:
+            with self.turn:
                 self._waiting.release()
                 self._encoded(self._newest)
 
@@ -62,7 +65,7 @@ class Preview:
 
     @torch.inference_mode()
     def _logits(self, picture: Picture, big_box: Sequence[float]) -> tuple[Tensor, Frame]:
-        with self._lock:
+        with self.turn:
             embedding, frame = self._encoded(picture)
             box = frame.boxes_to_input(as_boxes([big_box], "big_box", frame)).to(embedding.device)
             index = torch.zeros(1, dtype=torch.long, device=embedding.device)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +15,14 @@ from ringsam.data.boxes import Box
 from ringsam.data.dataset import TwoBoxDataset
 from ringsam.data.masks import Rle, encode_mask
 from ringsam.data.records import ImageRecord
+from ringsam.digests import sha256
 from ringsam.draws import Draws
 from ringsam.geometry import Frame
 from ringsam.method.prompts import make_prompts
 from ringsam.method.quality import mask_free_quality
 from ringsam.method.self_training import BoxRegions, PerObject, box_regions
 from ringsam.metrics import Masks, iou
+from ringsam.pages.kept import KeptAnswers, key_of_model, key_of_question
 from ringsam.predict import Predictor
 from ringsam.sam.model import Decoded
 from ringsam.sam.preprocess import logits_to_image
@@ -43,6 +46,9 @@ class Proposal:
     doubt: float  # 0 .. 1
 
 
+Answer = dict[str, Any]  # what SAM gives of a proposal: zero_shot, adapted, score, doubt
+
+
 def doubt(zero_shot: Masks, adapted: Masks, by_core: Masks, regions: BoxRegions) -> PerObject:
     """How much each adapted mask needs a look, in [0, 1]: 1 - quality * (1 + agreement with zero-shot) / 2.
 
@@ -52,9 +58,28 @@ def doubt(zero_shot: Masks, adapted: Masks, by_core: Masks, regions: BoxRegions)
     return 1 - mask_free_quality(adapted, by_core, regions) * (1 + iou(adapted, zero_shot)) / 2
 
 
+class Proposer:
+    """A run's SAM before and after, and what they said at earlier starts."""
+
+    def __init__(self, *, zero_shot: Predictor, adapted: Predictor, kept: KeptAnswers) -> None:
+        self.zero_shot, self.adapted, self.kept = zero_shot, adapted, kept
+        self._models = key_of_model(zero_shot), key_of_model(adapted)
+
+    def propose(self, record: ImageRecord) -> list[Proposal]:
+        """A proposal for each object of the image, in the record's order; asked for again only where something changed."""
+        objects = (record.big_boxes, record.small_boxes, record.object_ids)
+        content = (sha256(record.path), *(array.tolist() for array in objects))
+        key = key_of_question("proposals", *content, *self._models)
+        answers = self.kept.get(key)
+        if answers is None:
+            answers = ask(record, zero_shot=self.zero_shot, adapted=self.adapted)
+            self.kept.put(key, answers)
+        return [_proposal(record, place, answer) for place, answer in enumerate(answers)]
+
+
 @torch.inference_mode()
-def propose(record: ImageRecord, *, zero_shot: Predictor, adapted: Predictor) -> list[Proposal]:
-    """A proposal for each object of the image, in the record's order."""
+def ask(record: ImageRecord, *, zero_shot: Predictor, adapted: Predictor) -> list[Answer]:
+    """An answer for each object of the image, in the record's order."""
     sample = TwoBoxDataset([record], adapted.preprocess, with_masks=False)[0]
     batch = collate([sample]).to(adapted.sam.device)
     after, by_core = _ask(adapted, batch)
@@ -69,19 +94,25 @@ def propose(record: ImageRecord, *, zero_shot: Predictor, adapted: Predictor) ->
         _encoded(before.logits, sample.frame), _encoded(after.logits, sample.frame), strict=True
     )
     return [
-        Proposal(
-            image=record,
-            object_id=int(record.object_ids[place]),
-            category_id=int(record.category_ids[place]),
-            big_box=_box(record.big_boxes[place]),
-            small_box=_box(record.small_boxes[place]),
-            zero_shot=masks[0],
-            adapted=masks[1],
-            score=float(after.iou[place]),
-            doubt=float(doubts[place]),
-        )
+        {
+            "zero_shot": masks[0],
+            "adapted": masks[1],
+            "score": float(after.iou[place]),
+            "doubt": float(doubts[place]),
+        }
         for place, masks in enumerate(found)
     ]
+
+
+def _proposal(record: ImageRecord, place: int, answer: Answer) -> Proposal:
+    return Proposal(
+        image=record,
+        object_id=int(record.object_ids[place]),
+        category_id=int(record.category_ids[place]),
+        big_box=_box(record.big_boxes[place]),
+        small_box=_box(record.small_boxes[place]),
+        **answer,
+    )
 
 
 def _ask(predictor: Predictor, batch: Batch) -> tuple[Decoded, Decoded]:

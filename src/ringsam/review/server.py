@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.progress import track
 
 from ringsam.data.dataset import read_two_boxes
+from ringsam.pages.kept import KeptAnswers
 from ringsam.pages.page import create_page, mount_files
 from ringsam.pages.pictures import Picture, Pictures, key_of
 from ringsam.pages.preview import Preview
 from ringsam.pages.serving import listen, serve_page
 from ringsam.predict import load, load_of_run
-from ringsam.review.proposals import Proposal, propose
+from ringsam.review.proposals import Proposal, Proposer
 from ringsam.review.session import Review, VerdictBody
 from ringsam.review.verdicts import VerdictFile
 from ringsam.runs import RunFolder
@@ -51,7 +52,7 @@ def create_app(review: Review, *, token: str, local: bool) -> FastAPI:
 
 
 def serve(run: Path, images: Path, boxes: Path, out: Path, *, host: str, port: int) -> str:
-    """Ask for all masks, then serve the page until it is interrupted; says what the file holds then."""
+    """Ask for the masks that no earlier start had, then serve the page until it is interrupted; says what the file holds then."""
     with listen(host, port) as listener:
         review = open_review(RunFolder(run), images, boxes, out)
         create = partial(create_app, review)
@@ -62,7 +63,7 @@ def serve(run: Path, images: Path, boxes: Path, out: Path, *, host: str, port: i
 
 
 def open_review(run: RunFolder, images: Path, boxes: Path, out: Path) -> Review:
-    """The run's masks for every object, and the file of the verdicts.
+    """The run's masks for every object, kept beside the file of the verdicts for the next start, and that file.
 
     Raises InputError for what is no run, and for images, boxes or a file that cannot be used.
     """
@@ -71,6 +72,8 @@ def open_review(run: RunFolder, images: Path, boxes: Path, out: Path) -> Review:
     verdicts = VerdictFile(out, data)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     zero_shot, adapted = load_of_run(run, run.original).to(device), load(run.path).to(device)
+    kept = KeptAnswers(verdicts.path, kind="proposals")
+    proposer = Proposer(zero_shot=zero_shot, adapted=adapted, kept=kept)
     console = Console(file=sys.stderr)
     records = track(
         data.with_objects().images,
@@ -79,11 +82,8 @@ def open_review(run: RunFolder, images: Path, boxes: Path, out: Path) -> Review:
         transient=True,
         disable=not console.is_terminal,
     )
-    proposals = [
-        proposal
-        for record in records
-        for proposal in propose(record, zero_shot=zero_shot, adapted=adapted)
-    ]
+    proposals = [proposal for record in records for proposal in proposer.propose(record)]
+    kept.forget_unused()
     shown = [Picture(key_of(r.file_name), r.file_name, r.path) for r in data.images]
     pictures = Pictures(data.root, shown)
     return Review(proposals, verdicts, data.categories, Preview(adapted, pictures))

@@ -35,6 +35,7 @@ from ringsam.training.loader import TwoBoxLoader
 from ringsam.training.module import AdaptationModule
 from ringsam.training.no_signal import NoSignal
 from ringsam.training.non_finite import NonFiniteSteps
+from ringsam.training.overlays import Overlays, few_objects
 from ringsam.training.ranks import SameOnEveryRank
 from ringsam.training.selection import Selection
 
@@ -96,13 +97,27 @@ def build_selection(
     return Selection(loader, adaptation, seed=config.seed)
 
 
+def build_overlays(
+    folder: RunFolder, shown: TwoBoxData, adaptation: Adaptation, config: Config
+) -> Overlays:
+    """What draws a few of these objects after each epoch."""
+    preprocess = Preprocess(adaptation.sam.input_size, config.data.resize)
+    return Overlays(folder, few_objects(shown.images), adaptation.sam, preprocess)
+
+
 def build_trainer(
-    folder: RunFolder, config: Config, selection: Selection | None = None
+    folder: RunFolder,
+    config: Config,
+    selection: Selection | None = None,
+    overlays: Overlays | None = None,
 ) -> L.Trainer:
     """Lightning's Trainer, writing to this run folder."""
-    callbacks: list[L.Callback] = [selection] if selection else []
+    callbacks: list[L.Callback] = (
+        [overlays] if overlays else []
+    )  # what an epoch made, also where it is undone
+    callbacks += [selection] if selection else []
     callbacks += [SameOnEveryRank(config), NonFiniteSteps(folder), NoSignal()]
-    callbacks += [EpochLog(folder), Checkpoints(folder.checkpoints)]
+    callbacks += [EpochLog(folder, config), Checkpoints(folder.checkpoints)]
     on_terminal = sys.stdout.isatty()
     if on_terminal:
         callbacks.append(RichProgressBar(leave=False))

@@ -1,13 +1,16 @@
-"""One line an epoch: on the terminal, in metrics.jsonl and in metrics.csv."""
+"""One line an epoch: on the terminal, in metrics.jsonl and in metrics.csv; and a word where signal is missing."""
 
 import csv
 import io
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
 
+from ringsam.advice import Advice, Epoch, on_training
+from ringsam.config import Config
 from ringsam.runs import RunFolder, write_atomically
 
 TERMS = ("contrast", "distill", "self_training", "box_constraint", "pixel_contrast")
@@ -16,14 +19,19 @@ TERMS = ("contrast", "distill", "self_training", "box_constraint", "pixel_contra
 class EpochLog(L.Callback):
     """Losses, monitors and the signal ledger of each epoch; a resumed run goes on where its checkpoint stands."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, config: Config) -> None:
         self.folder = folder
+        self.config = config
         self.started = 0.0
+        self.said: set[str] = set()  # kinds of advice, each said once in a run
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.started = time.monotonic()  # of an epoch that is gone on with, too
         if trainer.is_global_zero:
-            self._write(self.folder.read_epochs()[: trainer.current_epoch])
+            rows = self.folder.read_epochs()[: trainer.current_epoch]
+            self._write(rows)
+            for end in range(1, len(rows) + 1):
+                self.said |= {advice.kind for advice in warnings(self.config, rows[:end])}
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.started = time.monotonic()
@@ -34,8 +42,13 @@ class EpochLog(L.Callback):
             return
         row = {"epoch": trainer.current_epoch + 1, "seconds": time.monotonic() - self.started}
         row |= epoch_figures({k: float(v) for k, v in logged.items()})
-        self._write([*self.folder.read_epochs(), row])
+        rows = [*self.folder.read_epochs(), row]
+        self._write(rows)
         print_epoch(row, trainer.max_epochs)
+        for advice in warnings(self.config, rows):
+            if advice.kind not in self.said:
+                print(f"advice: {advice.text}", flush=True)
+                self.said.add(advice.kind)
 
     def _write(self, rows: list[dict[str, float]]) -> None:
         write_atomically(self.folder.metrics, "".join(json.dumps(row) + "\n" for row in rows))
@@ -47,6 +60,11 @@ class EpochLog(L.Callback):
         write_atomically(self.folder.metrics.with_suffix(".csv"), table.getvalue())
 
 
+def warnings(config: Config, epochs: Sequence[Epoch]) -> list[Advice]:
+    """What a person should hear while there is time to change something."""
+    return [advice for advice in on_training(config, epochs) if advice.tone == "warning"]
+
+
 def epoch_figures(logged: dict[str, float]) -> dict[str, float]:
     """An epoch's means and counts; the entropy's sum becomes its mean over objects."""
     entropy = logged.pop("entropy_sum", 0.0) / max(logged.get("num_objects", 0.0), 1.0)
@@ -55,10 +73,12 @@ def epoch_figures(logged: dict[str, float]) -> dict[str, float]:
 
 
 def print_epoch(row: dict[str, Any], num_epochs: int | None) -> None:
-    """One line: what trains, and what it was learned from."""
+    """One line: how good it is where that can be told, what trains, and what it was learned from."""
     terms = [f"{name} {row[name]:.3g}" for name in TERMS if name in row]
+    held_out = "mask_free_quality" in row
     parts = [
         f"epoch {row['epoch']}/{num_epochs}",
+        *([f"mask-free quality {row['mask_free_quality']:.3f}"] if held_out else []),
         *terms,
         f"trusted {row['num_trusted']}/{row['num_objects']}",
         f"anchors {row['num_anchors']}",

@@ -44,6 +44,9 @@ class Selection(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         quality, epoch = self._judge(trainer, pl_module), trainer.current_epoch + 1
         pl_module.log("mask_free_quality", quality)
+        pl_module.log(
+            "mask_free_quality_before", self.best
+        )  # at best, of the original SAM or since
         if quality > (1 - NOISE) * self.best:
             self._keep(quality, epoch=epoch)
         elif quality < self.collapse * self.best:

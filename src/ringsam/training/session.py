@@ -16,6 +16,7 @@ from ringsam.sam.weights import save_folder
 from ringsam.training.build import (
     build_loader,
     build_module,
+    build_overlays,
     build_selection,
     build_trainer,
     quietly,
@@ -44,12 +45,14 @@ def prepare(folder: RunFolder, data: TwoBoxData, sam: Sam, config: Config) -> Se
     module = build_module(sam, config)
     learn, held_out = data.hold_out(config.data.held_out, config.seed)
     selection = build_selection(held_out, module.adaptation, config)
+    shown = held_out if held_out.images else learn
+    overlays = build_overlays(folder, shown, module.adaptation, config)
     return Session(
         _announcement(learn, held_out, config, sam),
         module,
         build_loader(learn, sam, config),
         selection,
-        build_trainer(folder, config, selection),
+        build_trainer(folder, config, selection, overlays),
         config.hardware.rank_timeout_s,
     )
 

@@ -1,7 +1,7 @@
 // The keyboard. Keys are the page's own only while nobody writes or drags and no dialog is open.
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const BUTTONS = { n: "next", p: "previous", "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", f: "zoom-fit", m: "masks", e: "empty", "?": "help-open" };
+const BUTTONS = { n: "next", p: "previous", u: "unsure", "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", f: "zoom-fit", m: "masks", e: "empty", "?": "help-open" };
 
 /** `page` has press(button), remove, escape, nudge(by, resize), chooseClass(place), holdSpace(held), isDragging. */
 export function listenToKeys(page) {

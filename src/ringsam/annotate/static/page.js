@@ -53,6 +53,17 @@ async function go(next) {
   }
 }
 
+/** Show the image of which SAM is least sure. */
+async function goToUnsure() {
+  try {
+    const { key } = await api.leastSure(images[index].key);
+    if (key === null) return hint("There is no other image that nobody has seen.");
+    await go(images.findIndex((image) => image.key === key));
+  } catch (error) {
+    notice(error.message);
+  }
+}
+
 async function open(next) {
   const { key, name } = images[next];
   index = next;
@@ -201,6 +212,7 @@ function listen() {
   const actions = {
     previous: () => go(index - 1),
     next: () => go(index + 1),
+    unsure: goToUnsure,
     undo: () => { sheet.undo(); render(); },
     redo: () => { sheet.redo(); render(); },
     "zoom-in": () => stage.view((camera) => camera.zoom(1.5)),

@@ -1,4 +1,4 @@
-// Before and after by a slider on each object, and which objects are shown. Without this script all are, with both outlines.
+// Before and after by a slider on each object, which objects are shown, and which epoch. Without this script all are, with both outlines.
 const examples = document.querySelector(".examples");
 
 if (examples) {
@@ -17,4 +17,18 @@ if (examples) {
   };
   group.addEventListener("change", choose);
   category.addEventListener("change", choose);
+}
+
+const watch = document.querySelector(".watch");
+
+if (watch) {
+  watch.classList.add("scripted");
+  const slider = watch.querySelector(".choose-epoch");
+  const sheets = [...watch.querySelectorAll(".sheet")];
+  const turn = () => {
+    sheets.forEach((sheet, place) => { sheet.hidden = place !== Number(slider.value); });
+    slider.setAttribute("aria-valuetext", sheets[slider.value].querySelector("figcaption").textContent);
+  };
+  slider.addEventListener("input", turn);
+  turn();
 }
