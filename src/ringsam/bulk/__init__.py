@@ -48,14 +48,16 @@ def predict_files(
     refuse_unwritable(data, formats)
     predictor = load(run_or_weights)
     predictor.to(_device())
-    _refuse_used(out)
     with_objects = data.with_objects()
     records, classes = with_objects.images, Classes.of(data)
     shards = [records[i : i + shard_size] for i in range(0, len(records), shard_size)]
     job = _digest(predictor, data.source, images, prompts, str(shard_size), *formats)
     rank, num_ranks = ranks()
+    work = Work(out.resolve(), job, len(shards))
+    if not work.is_in_place:
+        _refuse_used(out)
     with _disk_errors_as_input_errors(out):
-        work = Work(out.resolve(), job, len(shards))
+        work.begin()
         for number in range(rank, len(shards), num_ranks):
             if not work.part(number).exists():
                 found = ask_for_masks(shards[number], predictor, classes, prompts=prompts)
