@@ -12,7 +12,14 @@ from ringsam.runs import RunFolder, write_folder
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.changes import with_devices
 from ringsam.training.checkpoint import newest_checkpoint
-from ringsam.training.memory import NOTHING_SMALLER, flags_of, free_memory, out_of_memory, smaller
+from ringsam.training.memory import (
+    NOTHING_SMALLER,
+    flags_of,
+    free_bytes,
+    free_memory,
+    out_of_memory,
+    smaller,
+)
 from ringsam.training.plan import make_plan
 from ringsam.training.ranks import is_first_rank
 from ringsam.training.run_lock import changes_since_start, lock_run, locked_path
@@ -117,7 +124,10 @@ def _fit_in_memory(
             raise
         shrunk = smaller(config)
         if shrunk is None:
-            raise InputError(f"out of memory with one image; {NOTHING_SMALLER}") from error
+            device = session.trainer.strategy.root_device
+            free, size = free_bytes(device) / 1e6, session.module.adaptation.sam.input_size
+            now = f"one image at {size} px; {free:,.0f} MB are free on {device} without it"
+            raise InputError(f"out of memory with {now}; {NOTHING_SMALLER}") from error
         flags = flags_of(shrunk)
         if session.trainer.world_size > 1:
             raise InputError(f"out of memory on one of the ranks; train with {flags}") from error
