@@ -21,7 +21,7 @@ from benchmarks.tables import RESULTS
 from benchmarks.wesam import WesamAdaptation
 from ringsam.batch import Sample
 from ringsam.bench.runs import Bench, Comparison, bench
-from ringsam.config import Config, MethodConfig, write_config
+from ringsam.config import Config, MethodConfig
 from ringsam.data.dataset import read_two_boxes
 from ringsam.runs import RunFolder, write_folder
 from ringsam.sam.weights import load_sam, save_folder
@@ -113,7 +113,7 @@ def fit_in_folder(
     shutil.rmtree(folder.path, ignore_errors=True)  # one that was interrupted
     folder.create()
     write_folder(folder.original, save)
-    write_config(config, folder.config)
+    folder.write_config(config)
     with quietly():
         trainer.fit(module, loader, weights_only=True)
     write_folder(folder.adapted, save)

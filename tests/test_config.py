@@ -7,11 +7,11 @@ import pytest
 from ringsam.config import (
     Config,
     MethodConfig,
+    as_yaml,
     read_config,
     read_recipe,
     setting_names,
     settings,
-    write_config,
 )
 from ringsam.errors import InputError
 
@@ -104,7 +104,7 @@ def test_what_is_written_is_read_back(tmp_path):
         method=MethodConfig(prompts="box+core", temperature=1e-7, train_neck=False),
     )
     path = tmp_path / "config.yaml"
-    write_config(config, path)
+    path.write_text(as_yaml(config))
     assert read_config(path) == config
     assert set(settings(config)) == {name.split(".")[0] for name in setting_names()}
 

@@ -14,7 +14,7 @@ from tiny import tiny_sam
 
 from benchmarks.models import metas_predictor, metas_sam, randomize, transformers_sam
 from ringsam.cli import main
-from ringsam.config import Config, write_config
+from ringsam.config import Config
 from ringsam.predict import load
 from ringsam.runs import RunFolder
 from ringsam.sam.model import Sam
@@ -44,7 +44,7 @@ def place(tmp_path, disc_data, monkeypatch) -> RunFolder:
         for weight in adapted.model.vision_encoder.parameters():
             weight.mul_(1.02)
     save_folder(adapted, run.adapted)
-    write_config(Config(), run.config)
+    run.write_config(Config())
     pixels = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
     Image.fromarray(pixels).resize((180, 140)).resize((90, 70)).save("image.png")
     return run

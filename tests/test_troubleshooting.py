@@ -16,7 +16,7 @@ from PIL import Image
 
 import ringsam.pages
 from ringsam.cli import main
-from ringsam.config import Config, write_config
+from ringsam.config import Config
 from ringsam.runs import RunFolder
 from ringsam.training import no_signal, space
 from ringsam.training.run import train
@@ -104,7 +104,7 @@ def write_a_hostile_file(monkeypatch):
 
 def write_a_run(monkeypatch):
     FIRST_RUN.create()
-    write_config(Config(), FIRST_RUN.config)
+    FIRST_RUN.write_config(Config())
 
 
 def train_here(**settings: object) -> None:

@@ -24,6 +24,17 @@ class Sample:
     colour_masks: Bool[Tensor, "n k s s"] | None = None
     image_key: str | None = None  # tells its pixels, as they stand in `image`, from all others
 
+    def without_objects(self) -> "Sample":
+        """The image alone."""
+        return replace(
+            self,
+            big_boxes=self.big_boxes[:0],
+            small_boxes=self.small_boxes[:0],
+            object_ids=self.object_ids[:0],
+            gt_masks=None if self.gt_masks is None else self.gt_masks[:0],
+            colour_masks=None if self.colour_masks is None else self.colour_masks[:0],
+        )
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -61,9 +72,9 @@ class Batch:
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """One batch of all samples; it has masks only where every sample with objects has them."""
+    """One batch of all samples; it has masks only where every sample with objects has them, or, if there is none, every sample."""
     counts = torch.tensor([len(sample.object_ids) for sample in samples])
-    with_objects = [sample for sample in samples if len(sample.object_ids)]
+    with_objects = [sample for sample in samples if len(sample.object_ids)] or samples
     keys = [sample.image_key for sample in samples if sample.image_key is not None]
     return Batch(
         images=torch.stack([sample.image for sample in samples]),

@@ -213,8 +213,9 @@ def settings(config: Config) -> dict[str, Any]:
     return values
 
 
-def write_config(config: Config, path: Path) -> None:
-    path.write_text(yaml.safe_dump(settings(config), sort_keys=False), encoding="utf-8")
+def as_yaml(config: Config) -> str:
+    """What `read_config` reads."""
+    return str(yaml.safe_dump(settings(config), sort_keys=False))
 
 
 def setting_names(section: Any = Config, prefix: str = "") -> Iterator[str]:

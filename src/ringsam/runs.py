@@ -12,9 +12,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ringsam.config import Config, read_config
+from ringsam.config import Config, as_yaml, read_config
 from ringsam.errors import InputError
 
+_UNBORN = "it holds a run that was ended before its first step"
 _LONGEST_NAME = ".epoch=0000-step=00000000.ckpt.unfinished"  # of the files in a run folder
 
 
@@ -85,18 +86,27 @@ class RunFolder:
             if self.path.exists() and not self.path.is_dir():
                 raise InputError(f"{self.path}: is a file; give another --out")
             if self.path.is_dir() and any(self.path.iterdir()):
-                other = (
-                    f"continue it with `ringsam resume {self.path}`, or " if self.is_run() else ""
-                )
-                raise InputError(
-                    f"{self.path}: the run folder is not empty; {other}give another --out"
-                )
+                mend = f"{self._mend()}give another --out"
+                raise InputError(f"{self.path}: the run folder is not empty; {mend}")
             with contextlib.suppress(FileNotFoundError):
                 self.checkpoints.joinpath(_LONGEST_NAME).lstat()
             with tempfile.TemporaryFile(dir=nearest_folder(self.path)):
                 pass
         except OSError as error:
             raise self._cannot_be_made(error) from error
+
+    def _mend(self) -> str:
+        if self.is_run():
+            return f"continue it with `ringsam resume {self.path}`, or "
+        mend = f"{_UNBORN}; if none starts there now, remove it (rm -r {self.path}), or "
+        return mend if self._is_unborn() else ""
+
+    def _is_unborn(self) -> bool:
+        """Whether it holds nothing but what is written before the settings, which come last."""
+        before = (self.log, self.checkpoints, self.data_note, self.original)
+        found = [*self.path.iterdir()] if self.path.is_dir() else []
+        left = [path for path in found if path not in before and path.suffix != ".unfinished"]
+        return self.log in found and not left
 
     def create(self) -> None:
         """Make the folder; raises InputError as `refuse_unusable` does."""
@@ -122,16 +132,19 @@ class RunFolder:
 
     def read_config(self) -> Config:
         if not self.is_run():
-            raise InputError(f"{self.path}: is not a run folder: {self.config.name} is missing")
+            missing = f"{self.config.name} is missing" + (f"; {_UNBORN}" * self._is_unborn())
+            raise InputError(f"{self.path}: is not a run folder: {missing}")
         return read_config(self.config)
+
+    def write_config(self, config: Config) -> None:
+        write_atomically(self.config, as_yaml(config))
 
     def read_epochs(self) -> list[dict[str, float]]:
         """What each finished epoch logged, in order; empty before the first."""
         if not self.metrics.is_file():
             return []
         try:
-            lines = self.metrics.read_text(encoding="utf-8").splitlines()
-            return [json.loads(line) for line in lines]
+            return [json.loads(row) for row in self.metrics.read_text("utf-8").splitlines()]
         except ValueError as error:
             mend = "remove the file; only the curves are lost"
             raise InputError(f"{self.metrics}: was cut or altered ({error}); {mend}") from error
@@ -146,11 +159,14 @@ def nearest_folder(path: Path) -> Path:
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that a crash leaves either the old one or the new one."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 @contextmanager

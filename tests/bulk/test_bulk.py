@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from ringsam.bulk import predict_files
+from ringsam.bulk import predict_files, work
 from ringsam.data import records
 from ringsam.data.images import read_image
 from ringsam.errors import InputError
@@ -174,3 +174,22 @@ def test_an_image_that_changed_its_size_is_named(disc_data, sam_folder, tmp_path
     monkeypatch.setattr(records, "read_image", lambda path: read_image(path)[:-1])
     with pytest.raises(InputError, match=r"0\.png: changed while it was used"):
         predict(disc_data, sam_folder, tmp_path / "masks")
+
+
+def test_a_prediction_killed_as_it_tidies_up_is_done_by_its_own_command(
+    disc_data, sam_folder, tmp_path, monkeypatch
+):
+    def killed(_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work.shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            predict(disc_data, sam_folder, tmp_path / "masks", formats=ALL)
+    assert len(list(tmp_path.iterdir())) > 1
+    assert "18 masks" in predict(disc_data, sam_folder, tmp_path / "masks", formats=ALL)
+    assert [path.name for path in tmp_path.iterdir()] == ["masks"]
+    predict(disc_data, sam_folder, tmp_path / "whole", formats=ALL)
+    assert_same_files(tmp_path / "masks", tmp_path / "whole")
+    with pytest.raises(InputError, match="not an empty folder"):
+        predict(disc_data, sam_folder, tmp_path / "masks", formats=ALL)

@@ -9,7 +9,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from tiny import tiny_sam
 
-from ringsam.config import Config, write_config
+from ringsam.config import Config
 from ringsam.runs import RunFolder, write_json
 from ringsam.sam.weights import save_folder
 
@@ -68,7 +68,7 @@ def make_run(
     write_json(run.data_note, {"data": data, "labels": {}, "images": {}})
     rows = [epoch(number) for number in range(1, num_epochs + 1)]
     run.metrics.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    write_config(config, run.config)
+    run.write_config(config)
     return run
 
 

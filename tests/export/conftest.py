@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny import tiny_sam
 
-from ringsam.config import Config, write_config
+from ringsam.config import Config
 from ringsam.runs import RunFolder, write_json
 from ringsam.sam.weights import save_folder
 
@@ -30,7 +30,7 @@ def run(tmp_path) -> RunFolder:
     folder.create()
     save_folder(tiny_sam(), folder.original)
     save_folder(adapted_sam(), folder.adapted)
-    write_config(Config(weights="facebook/sam-vit-base"), folder.config)
+    folder.write_config(Config(weights="facebook/sam-vit-base"))
     labels, images = {"two_boxes.json": "ab12"}, {"a.png": "1", "b.png": "2"}
     write_json(folder.data_note, {"data": "/home/me/cells", "labels": labels, "images": images})
     return folder

@@ -7,7 +7,7 @@ import torch
 from tiny import tiny_sam
 from transformers import SamModel
 
-from ringsam.config import Config, write_config
+from ringsam.config import Config
 from ringsam.errors import ExportDiffers, InputError
 from ringsam.export import export_weights, weights_files
 from ringsam.export.checks import answer, compare
@@ -102,7 +102,7 @@ def test_weights_without_a_run_need_a_place(weights):
 def test_an_unfinished_run_has_nothing_to_export(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.create()
-    write_config(Config(), folder.config)
+    folder.write_config(Config())
     with pytest.raises(InputError, match="the run has not finished"):
         export_weights(folder.path, to="hf")
 

@@ -4,15 +4,31 @@ import re
 import resource
 import shutil
 from collections import namedtuple
+from contextlib import contextmanager
 
 import torch
 from processes import train_flags
 
 from ringsam.cli import main
-from ringsam.training import checkpoint, space
+from ringsam.runs import RunFolder
+from ringsam.training import checkpoint, session, space
 from ringsam.training.checkpoint import read_checkpoint
+from ringsam.training.epoch_log import EpochLog
+from ringsam.training.keeping import Checkpoints
+from ringsam.training.tensorboard import SparableTensorBoard
 
 Usage = namedtuple("Usage", "total used free")
+
+
+@contextmanager
+def no_room():
+    """The system itself refuses every byte to a file."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_checkpoint_that_the_disk_refuses_is_told_and_the_run_goes_on(
@@ -50,6 +66,66 @@ def test_a_checkpoint_that_the_disk_refuses_is_told_and_the_run_goes_on(
     assert sorted(path.name for path in folder.glob("*.ckpt")) == names
     assert not list(folder.glob(".*"))
     assert "epoch 3/3" in said
+
+
+def test_an_epoch_of_which_nothing_can_be_written_is_made_up_for_by_the_next(
+    disc_data, sam_folder, tmp_path, monkeypatch, capsys
+):
+    """Neither its lines of the log nor its checkpoint."""
+    out, log, save = tmp_path / "run", EpochLog.on_train_epoch_end, Checkpoints.on_train_epoch_end
+
+    def without_room(write):
+        def written(self, trainer, module):
+            if trainer.current_epoch != 1:
+                return write(self, trainer, module)
+            with no_room():
+                return write(self, trainer, module)
+
+        return written
+
+    monkeypatch.setattr(EpochLog, "on_train_epoch_end", without_room(log))
+    monkeypatch.setattr(Checkpoints, "on_train_epoch_end", without_room(save))
+    flags = map(str, train_flags(sam_folder, out, num_epochs=3))
+    assert main(["train", str(disc_data), *flags]) == 0
+    said = capsys.readouterr().out
+    assert f"NOT LOGGED: {out / 'log' / 'metrics.jsonl'}: File too large; make room" in said
+    assert said.count("NOT SAVED") == 1
+    assert [row["epoch"] for row in RunFolder(out).read_epochs()] == [1, 2, 3]
+    assert len((out / "log" / "metrics.csv").read_text().splitlines()) == 4
+    assert not list(out.rglob(".*unfinished"))
+
+
+def test_curves_that_cannot_be_written_are_told_once_and_end_nothing(tmp_path, capsys):
+    curves = SparableTensorBoard(tmp_path, name="", version="tensorboard")
+    curves.log_metrics({"loss": 1.0}, 0)
+    curves.save()
+    with no_room():
+        for step in range(1, 20):
+            curves.log_metrics({"loss": 1.0}, step)
+            curves.save()
+    curves.finalize("success")
+    (told,) = capsys.readouterr().out.splitlines()
+    assert told.startswith("NOT LOGGED: ") and "File too large" in told
+
+
+def test_weights_for_which_there_is_no_room_are_written_by_a_resume(
+    disc_data, sam_folder, tmp_path, monkeypatch, capsys
+):
+    out, save = tmp_path / "run", session.save_folder
+
+    def without_room(sam, folder):
+        with no_room():
+            save(sam, folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "save_folder", without_room)
+        flags = map(str, train_flags(sam_folder, out, num_epochs=1))
+        assert main(["train", str(disc_data), *flags]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"ringsam train: {out / 'adapted'}: cannot be written: ")
+    assert f"make room; then `ringsam resume {out}` writes them" in said
+    assert main(["resume", str(out)]) == 0
+    assert (out / "adapted" / "model.safetensors").exists()
 
 
 def test_a_disk_without_room_for_the_run_is_refused_with_both_numbers(

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,20 +49,25 @@ def predict_files(
     refuse_unwritable(data, formats)
     predictor = load(run_or_weights)
     predictor.to(_device())
-    _refuse_used(out)
     with_objects = data.with_objects()
     records, classes = with_objects.images, Classes.of(data)
     shards = [records[i : i + shard_size] for i in range(0, len(records), shard_size)]
     job = _digest(predictor, data.source, images, prompts, str(shard_size), *formats)
     rank, num_ranks = ranks()
+    work = Work(out.resolve(), job, len(shards))
+    has_none = rank >= max(len(shards), 1)  # and may come when the others are done
+    if not (work.is_in_place or has_none):
+        _refuse_used(out)
     with _disk_errors_as_input_errors(out):
-        work = Work(out.resolve(), job, len(shards))
+        if not has_none:
+            work.begin()
         for number in range(rank, len(shards), num_ranks):
             if not work.part(number).exists():
                 found = ask_for_masks(shards[number], predictor, classes, prompts=prompts)
                 rows = write_shard(found, work.result, formats)
                 write_atomically(work.part(number), json.dumps(rows, allow_nan=False))
-        counts = work.finish(lambda parts: _put_together(data, parts, work.result, formats))
+        put_together = partial(_put_together, data, folder=work.result, formats=formats)
+        counts = None if has_none else work.finish(put_together)
     if counts is None:
         return (
             f"rank {rank} of {num_ranks} has done its shards; the last rank to finish writes {out}"

@@ -30,7 +30,12 @@ class Work:
         self.place = place
         self.num_shards = num_shards
         self.folder = place.with_name(f".{place.name}.{job}.unfinished")
-        self.result = self.folder / "result"
+        result = self.folder / "result"
+        # A process that was killed as it tidied up had put the result in its place
+        self.is_in_place = self.folder.is_dir() and not result.exists() and place.is_dir()
+        self.result = place if self.is_in_place else result
+
+    def begin(self) -> None:
         self.result.mkdir(parents=True, exist_ok=True)
 
     def part(self, number: int) -> Path:
@@ -48,9 +53,10 @@ class Work:
             if not all(part.exists() for part in parts):
                 return None
             written = write(parts)
-            if self.place.exists():
-                self.place.rmdir()
-            self.result.rename(self.place)
+            if not self.is_in_place:
+                if self.place.exists():
+                    self.place.rmdir()
+                self.result.rename(self.place)
             for stale in self.place.parent.glob(f".{self.place.name}.*.unfinished"):
                 shutil.rmtree(stale)
         Path(lock.lock_file).unlink(missing_ok=True)

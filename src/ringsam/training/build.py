@@ -14,7 +14,7 @@ import lightning as L
 from lightning.fabric import Fabric
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import RichProgressBar
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning_utilities.core.imports import RequirementCache
 from torch.utils.data import DataLoader
@@ -38,6 +38,7 @@ from ringsam.training.non_finite import NonFiniteSteps
 from ringsam.training.overlays import Overlays, few_objects
 from ringsam.training.ranks import SameOnEveryRank
 from ringsam.training.selection import Selection
+from ringsam.training.tensorboard import SparableTensorBoard
 
 
 def build_module(sam: Sam, config: Config) -> AdaptationModule:
@@ -173,7 +174,7 @@ def build_loggers(folder: RunFolder) -> list[Logger]:
     """TensorBoard where it is installed (`pip install ringsam[plots]`); the epoch log is always written."""
     if not RequirementCache("tensorboard"):
         return []
-    return [TensorBoardLogger(folder.log, name="", version="tensorboard")]
+    return [SparableTensorBoard(folder.log, name="", version="tensorboard")]
 
 
 @contextlib.contextmanager

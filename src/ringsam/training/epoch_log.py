@@ -17,21 +17,25 @@ TERMS = ("contrast", "distill", "self_training", "box_constraint", "pixel_contra
 
 
 class EpochLog(L.Callback):
-    """Losses, monitors and the signal ledger of each epoch; a resumed run goes on where its checkpoint stands."""
+    """Losses, monitors and the signal ledger of each epoch; a resumed run goes on where its checkpoint stands.
+
+    Where the disk takes none, the rows are kept and written after the next epoch.
+    """
 
     def __init__(self, folder: RunFolder, config: Config) -> None:
         self.folder = folder
         self.config = config
+        self.rows: list[dict[str, float]] = []
         self.started = 0.0
         self.said: set[str] = set()  # kinds of advice, each said once in a run
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.started = time.monotonic()  # of an epoch that is gone on with, too
         if trainer.is_global_zero:
-            rows = self.folder.read_epochs()[: trainer.current_epoch]
-            self._write(rows)
-            for end in range(1, len(rows) + 1):
-                self.said |= {advice.kind for advice in warnings(self.config, rows[:end])}
+            self.rows = self.folder.read_epochs()[: trainer.current_epoch]
+            self._write()
+            for end in range(1, len(self.rows) + 1):
+                self.said |= {advice.kind for advice in warnings(self.config, self.rows[:end])}
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.started = time.monotonic()
@@ -42,22 +46,32 @@ class EpochLog(L.Callback):
             return
         row = {"epoch": trainer.current_epoch + 1, "seconds": time.monotonic() - self.started}
         row |= epoch_figures({k: float(v) for k, v in logged.items()})
-        rows = [*self.folder.read_epochs(), row]
-        self._write(rows)
+        self.rows.append(row)
+        self._write()
         print_epoch(row, trainer.max_epochs)
-        for advice in warnings(self.config, rows):
+        for advice in warnings(self.config, self.rows):
             if advice.kind not in self.said:
                 print(f"advice: {advice.text}", flush=True)
                 self.said.add(advice.kind)
 
-    def _write(self, rows: list[dict[str, float]]) -> None:
-        write_atomically(self.folder.metrics, "".join(json.dumps(row) + "\n" for row in rows))
-        columns = list(dict.fromkeys(key for row in rows for key in row))
-        table = io.StringIO()
-        writer = csv.DictWriter(table, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomically(self.folder.metrics.with_suffix(".csv"), table.getvalue())
+    def _write(self) -> None:
+        lines = "".join(json.dumps(row) + "\n" for row in self.rows)
+        try:
+            write_atomically(self.folder.metrics, lines)
+            write_atomically(self.folder.metrics.with_suffix(".csv"), as_csv(self.rows))
+        except OSError as error:
+            kept = "make room; the lines are kept and written after the next epoch"
+            print(f"NOT LOGGED: {self.folder.metrics}: {error.strerror}; {kept}", flush=True)
+
+
+def as_csv(rows: list[dict[str, float]]) -> str:
+    """A table with a column for every figure that any epoch has."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = io.StringIO()
+    writer = csv.DictWriter(table, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()
 
 
 def warnings(config: Config, epochs: Sequence[Epoch]) -> list[Advice]:

@@ -32,7 +32,7 @@ class TwoBoxLoader(L.LightningDataModule):
             seed=self.seed,
         )
         loader = DataLoader(
-            self.dataset,
+            EachOnce(self.dataset),
             batch_size=self.batch_size,
             sampler=order,
             collate_fn=collate,
@@ -52,15 +52,34 @@ class TwoBoxLoader(L.LightningDataModule):
         return batch.to(device)
 
 
+class EachOnce(Dataset[Sample]):
+    """Beyond its end the data begins anew without objects, for ranks whose last turn has no image left: none teaches or counts twice."""
+
+    def __init__(self, dataset: Dataset[Sample]) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> Sample:
+        sample = self.dataset[index % len(self)]
+        return sample if index < len(self) else sample.without_objects()
+
+
 class EpochOrder(DistributedSampler[int]):
-    """A rank's part of an epoch's order; of the epoch it begins with, what is not done."""
+    """A rank's part of an epoch's order; of the epoch it begins with, what is not done.
+
+    Every rank has as many turns: where images are missing for the last, some come again, with numbers beyond the data's end.
+    """
 
     def begin(self, epoch: int, *, done: int) -> None:
         self.set_epoch(epoch)
         self.first_epoch, self.done = epoch, done
 
     def __iter__(self) -> Iterator[int]:
-        indices = list(super().__iter__())
+        given, size = list(super().__iter__()), len(self.dataset)  # type: ignore[arg-type]
+        turns = range(self.rank, self.total_size, self.num_replicas)
+        indices = [i if turn < size else size + i for i, turn in zip(given, turns, strict=True)]
         return iter(indices[self.done :] if self.epoch == self.first_epoch else indices)
 
 

@@ -137,7 +137,12 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether a device, or the machine, had no room for a tensor."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    said = (
+        "can't allocate memory",
+        "out of memory",
+        "ALLOC_FAILED",
+    )  # the CPU, drivers, CUDA's libraries
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in said)
 
 
 def free_memory() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ringsam.config import DEFAULT_RECIPE, Config, Precision, read_recipe, write_config
+from ringsam.config import DEFAULT_RECIPE, Config, Precision, read_recipe
 from ringsam.data.dataset import TwoBoxData
 from ringsam.data.usable import read_usable
 from ringsam.errors import InputError
@@ -12,7 +12,14 @@ from ringsam.runs import RunFolder, write_folder
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.changes import with_devices
 from ringsam.training.checkpoint import newest_checkpoint
-from ringsam.training.memory import NOTHING_SMALLER, flags_of, free_memory, out_of_memory, smaller
+from ringsam.training.memory import (
+    NOTHING_SMALLER,
+    flags_of,
+    free_bytes,
+    free_memory,
+    out_of_memory,
+    smaller,
+)
 from ringsam.training.plan import make_plan
 from ringsam.training.ranks import is_first_rank
 from ringsam.training.run_lock import changes_since_start, lock_run, locked_path
@@ -40,7 +47,7 @@ def train(data: str | Path, out: str | Path, config: Config | None = None) -> Pa
         folder.create()
         lock_run(folder, boxes, Path(data), config)
         write_folder(folder.original, partial(save_folder, sam))
-        write_config(config, folder.config)  # last: a folder with settings can be resumed
+        folder.write_config(config)  # last: a folder with settings can be resumed
     _fit_in_memory(session, folder, boxes, config, checkpoint=None)
     return folder.path
 
@@ -71,7 +78,7 @@ def resume(
     if is_first_rank() and (rows or config != before):
         print("\n".join(["going on with changes:", *rows]) if rows else "going on elsewhere")
         lock_run(folder, boxes, locked_path(folder), config)
-        write_config(config, folder.config)
+        folder.write_config(config)
     _go_on(folder, boxes, config, whole_epochs=bool(rows) or config != before)
     return folder.path
 
@@ -117,12 +124,15 @@ def _fit_in_memory(
             raise
         shrunk = smaller(config)
         if shrunk is None:
-            raise InputError(f"out of memory with one image; {NOTHING_SMALLER}") from error
+            device = session.trainer.strategy.root_device
+            free, size = free_bytes(device) / 1e6, session.module.adaptation.sam.input_size
+            now = f"one image at {size} px; {free:,.0f} MB are free on {device} without it"
+            raise InputError(f"out of memory with {now}; {NOTHING_SMALLER}") from error
         flags = flags_of(shrunk)
         if session.trainer.world_size > 1:
             raise InputError(f"out of memory on one of the ranks; train with {flags}") from error
         at_once = config.optim.batch_size
         print(f"out of memory with {at_once} images at once; going on with {flags}", flush=True)
-        write_config(shrunk, folder.config)
+        folder.write_config(shrunk)
     free_memory()
     return _go_on(folder, boxes, shrunk, whole_epochs=True)

@@ -10,6 +10,7 @@ import lightning as L
 
 from ringsam.config import Config
 from ringsam.data.dataset import TwoBoxData
+from ringsam.errors import InputError
 from ringsam.runs import RunFolder, write_folder
 from ringsam.sam.model import Sam
 from ringsam.sam.weights import save_folder
@@ -73,9 +74,16 @@ def fit(session: Session, folder: RunFolder, checkpoint: Path | None) -> None:
     if trainer.is_global_zero:
         if selection:
             print(f"kept epoch {selection.epoch}, of mask-free quality {selection.quality:.3f}")
-        write_folder(folder.adapted, partial(save_folder, session.module.adaptation.sam))
-        print(f"adapted weights: {folder.adapted}")
+        _write_adapted(folder, session.module.adaptation.sam)
     trainer.strategy.barrier()
+
+
+def _write_adapted(folder: RunFolder, sam: Sam) -> None:
+    try:
+        write_folder(folder.adapted, partial(save_folder, sam))
+    except InputError as error:
+        raise InputError(f"{error}; then `ringsam resume {folder.path}` writes them") from error
+    print(f"adapted weights: {folder.adapted}")
 
 
 @contextmanager
