@@ -1,10 +1,10 @@
 """Thousands of damaged and hostile inputs for every parser: each is read, or refused in words, soon and in little memory.
 
-python -m benchmarks.fuzz                                 # 10,000 inputs for each of 17 parsers, about an hour on two cores
+python -m benchmarks.fuzz                                 # 10,000 inputs for each of 18 parsers, about an hour on two cores
 python -m benchmarks.fuzz --parsers CSV PNG --inputs 500
 
 Inputs are sound files whose bytes, words or structure hypothesis alters, always in the same way. What is found is kept,
-smallest first, in --keep; each becomes a case of tests/test_fuzz.py. Every parser has a process of its own, so that a
+smallest first, in --keep, and the table keeps the rows of the parsers not named; each becomes a case of tests/test_fuzz.py. Every parser has a process of its own, so that a
 decoder that dies is a finding, too.
 """
 
@@ -31,7 +31,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from benchmarks.fuzzing import images, labels, weights
 from benchmarks.fuzzing.parser import Parser
-from benchmarks.tables import RESULTS, publish
+from benchmarks.tables import RESULTS, put_row
 
 PARSERS = {each.name: each for each in (*labels.PARSERS, *images.PARSERS, *weights.PARSERS)}
 MAX_SECONDS = 5  # of computing, for one input
@@ -160,23 +160,29 @@ def fuzz(name: str, num_inputs: int) -> Tally:
     return tally
 
 
-def rows(arguments: Arguments) -> Iterator[str]:
-    """The lines of the table, each as soon as its parser is done."""
-    yield "# Damaged and hostile inputs\n"
-    yield f"`python -m benchmarks.fuzz --inputs {arguments.inputs}`\n"
-    yield f"{platform.machine()}, Python {platform.python_version()}, one process at a time; torch {torch.__version__}, Pillow {PIL.__version__}.\n"
-    yield f"A hang is more than {MAX_SECONDS} s; a blow-up, more than {MAX_MB} MB more than before. Seconds and peak are the parser's own.\n"
-    yield "| parser | inputs | refused | accepted | tracebacks | hangs | blow-ups | slowest, s | peak, MB | seconds |"
-    yield "|---|---|---|---|---|---|---|---|---|---|"
-    for name in arguments.parsers:
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
-            try:
-                tally = pool.submit(fuzz, name, arguments.inputs).result()
-            except BrokenProcessPool:
-                yield f"| {name} | died |"
-                continue
-        yield tally.row(name)
-        keep(tally, arguments.keep / name.replace(" ", "_"))
+HEAD = (
+    "# Damaged and hostile inputs",
+    "",
+    "`python -m benchmarks.fuzz`",
+    "",
+    f"{platform.machine()}, Python {platform.python_version()}, one process at a time; torch {torch.__version__}, Pillow {PIL.__version__}.",
+    "",
+    f"A hang is more than {MAX_SECONDS} s; a blow-up, more than {MAX_MB} MB more than before. Seconds and peak are the parser's own.",
+    "",
+    "| parser | inputs | refused | accepted | tracebacks | hangs | blow-ups | slowest, s | peak, MB | seconds |",
+    "|---|---|---|---|---|---|---|---|---|---|",
+)
+
+
+def fuzz_apart(name: str, arguments: Arguments) -> str:
+    """The parser's row, from a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        try:
+            tally = pool.submit(fuzz, name, arguments.inputs).result()
+        except BrokenProcessPool:
+            return f"| {name} | died |"
+    keep(tally, arguments.keep / name.replace(" ", "_"))
+    return tally.row(name)
 
 
 def keep(tally: Tally, folder: Path) -> None:
@@ -187,8 +193,10 @@ def keep(tally: Tally, folder: Path) -> None:
 
 
 def main(arguments: Arguments) -> None:
-    """Print the table as it grows, then write it."""
-    publish(rows(arguments), arguments.table)
+    """Each parser's row is kept as soon as it is done."""
+    print(*HEAD, sep="\n", flush=True)
+    for name in arguments.parsers:
+        put_row(fuzz_apart(name, arguments), arguments.table, head=HEAD)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,14 @@ def publish(lines: Iterable[str], table: Path) -> None:
     write_table(kept, table)
 
 
+def put_row(row: str, table: Path, *, head: Sequence[str], named_by: int = 1) -> None:
+    """Print a row, and put it into the table in place of an older one with the same first cells; the others stay."""
+    print(row, flush=True)
+    lines = table.read_text(encoding="utf-8").splitlines()[len(head) :] if table.exists() else []
+    rows = {tuple(line.split(" | ")[:named_by]): line for line in [*lines, row]}
+    write_table([*head, *rows.values()], table)
+
+
 def write_table(lines: Iterable[str], table: Path) -> None:
     table.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(table, "\n".join(lines) + "\n")

@@ -14,6 +14,7 @@ from tiny import disc_batch, tiny_sam
 from benchmarks.ablations import ABLATIONS, CHANGES
 from benchmarks.recipes import Arguments, main
 from benchmarks.shifted import write_set
+from benchmarks.tables import put_row
 from benchmarks.voters import judge
 from benchmarks.wesam import WesamAdaptation, strong_view
 from pretrain.pile import coloured_pile
@@ -62,6 +63,13 @@ def test_every_row_of_the_comparison_is_made_once_and_then_read(tmp_path, sam_fo
     assert weights.stat().st_mtime_ns == written
     with pytest.raises(InputError, match="epochs is 1, not 2"):
         main(replace(arguments, epochs=2))
+
+
+def test_a_row_takes_the_place_of_its_older_one_and_the_others_stay(tmp_path):
+    table, head = tmp_path / "table.md", ("| name | n |", "|---|---|")
+    for row in ("| a | 1 |", "| b | 2 |", "| a | 3 |"):
+        put_row(row, table, head=head)
+    assert table.read_text().splitlines() == [*head, "| a | 3 |", "| b | 2 |"]
 
 
 def test_wesam_learns_its_own_masks_of_another_view():

@@ -29,6 +29,9 @@ FOUND = {
     "a number of more digits than Python reads": ("two boxes", f'{{"images": [{NINES}9'),
     "run lengths of more digits than Python writes": ("two boxes", HUGE_RUNS),
     "class names of many levels": ("YOLO names", "names: " + "[" * 20_000),
+    "class names behind the tag of a date": ("YOLO names", "!!timestamp 2001-99-99names: [a]"),
+    "a setting behind the tag of a truth": ("recipe", "seed: !!bool maybe"),
+    "a class name of many hyphens": ("YOLO names", f"names: [a{'- ' * 20_000}b]"),
 }
 
 

@@ -67,6 +67,15 @@ TIFF = (
     saved("TIFF", PIXELS, compression="tiff_lzw"),
     saved("TIFF", PIXELS, compression="jpeg"),
 )
+OTHERS = (
+    saved("BMP", PIXELS),
+    saved("GIF", PIXELS[..., 0]),
+    saved("JPEG2000", PIXELS),
+    saved("PPM", PIXELS),
+    saved("WEBP", PIXELS, lossless=True),
+    saved("WEBP", PIXELS),
+    *([saved("AVIF", PIXELS)] if "AVIF" in Image.SAVE else []),
+)
 
 
 def read(path: Path) -> None:
@@ -82,4 +91,5 @@ PARSERS = (
     image("JPEG", "a.jpg", altered_bytes(JPEG)),
     image("PNG", "a.png", altered_bytes(PNG).map(whole_png) | altered_bytes(PNG)),
     image("TIFF", "a.tif", altered_bytes(TIFF)),
+    image("other images", "a.image", altered_bytes(OTHERS)),
 )

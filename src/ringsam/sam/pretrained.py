@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
+from safetensors import safe_open
 from transformers import SamConfig, SamModel
 from transformers.utils import logging
 
@@ -117,6 +118,9 @@ def _load(source: str, *, mend: str, local_files_only: bool = True) -> SamModel:
         with quietly():
             values, _ = SamConfig.get_config_dict(source, local_files_only=local_files_only)
             _refuse_other_models(values, source)
+            for path in Path(source).glob("*.safetensors"):
+                with safe_open(path, framework="pt"):  # a damaged one is told before SAM is built
+                    pass
             config = SamConfig.from_dict(values)
             if Path(source).is_dir():
                 _refuse_larger_than_its_files(config, Path(source))

@@ -18,8 +18,10 @@ Role = Literal["big", "small"]
 _BIG, _SMALL = ("big", "max", "outer"), ("small", "min", "inner")
 _WORD, _BETWEEN = "|".join(_BIG + _SMALL), "[ _:/-]"
 _ROLE_ALONE = re.compile(rf"({_WORD})(?:{_BETWEEN}?box(?:es)?)?", re.IGNORECASE)
+# From the first of several separators alone: begun at each of them, the search would take hours for a long row
 _ROLE_IN_NAME = re.compile(
-    rf"(?:^|{_BETWEEN}+)({_WORD}){_BETWEEN}?box(?:es)?(?:{_BETWEEN}+|$)", re.IGNORECASE
+    rf"(?:^|(?<!{_BETWEEN}){_BETWEEN}+)({_WORD}){_BETWEEN}?box(?:es)?(?:{_BETWEEN}+|$)",
+    re.IGNORECASE,
 )
 
 
