@@ -1,13 +1,11 @@
 """What the documents say exists."""
 
 import re
-from inspect import getfullargspec
 from pathlib import Path
 
 import pytest
 
-from ringsam.commands import resume
-from ringsam.config import read_recipe, setting_names
+from ringsam.config import read_recipe
 
 ROOT = Path(__file__).parent.parent
 NAMED = re.findall(r"`([a-z_/]+\.py):([A-Za-z_.]+)`", (ROOT / "docs/method.md").read_text())
@@ -24,19 +22,6 @@ def test_every_relative_link_of_the_documents_leads_somewhere():
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         for link in re.findall(r"\]\((?!http)([^)#]+)", document.read_text()):
             assert (document.parent / link).exists(), f"{document.name}: {link}"
-
-
-def test_every_flag_of_several_gpus_exists():
-    """These commands need GPUs and machines; what they name is checked."""
-    text = (ROOT / "docs/multi-gpu.md").read_text(encoding="utf-8")
-    settings, doors = (
-        set(setting_names()),
-        {*getfullargspec(resume).args, "weights", "boxes", "out"},
-    )
-    named = re.findall(r"ringsam \S+.*?(?=`|\n\n|\n```)|`--[a-z_.]+ [^`]*`", text, re.DOTALL)
-    flags = {flag for part in named for flag in re.findall(r"--([a-z_.]+)", part)}
-    assert {"hardware.num_nodes", "hardware.rank_timeout_s", "devices"} <= flags
-    assert flags <= settings | doors
 
 
 def test_every_recipe_that_the_documents_name_is_there():

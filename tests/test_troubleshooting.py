@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from disc_data import write_disc_data, write_tiny_sam
+from documents.pages import fences
 from filelock import FileLock
 from PIL import Image
 
@@ -175,8 +176,9 @@ TROUBLES: dict[str, Callable[[pytest.MonkeyPatch], object]] = {
 }
 
 
-def test_every_section_of_the_page_is_provoked():
-    assert set(read_page()) == set(TROUBLES)
+def test_every_command_of_the_page_is_provoked():
+    commands = [fence.heading for fence in fences(PAGE) if fence.language == "bash"]
+    assert set(read_page()) == set(TROUBLES) == set(commands) and len(commands) == len(TROUBLES)
 
 
 def trains(title: str) -> bool:

@@ -4,23 +4,20 @@ import json
 
 import numpy as np
 import pytest
+from drawn_boxes import PAIRS, put, write_images
 from PIL import Image
-from written_labels import (
-    PAIRS,
-    TOOLS,
+from written_json import (
     coco_fields,
     coco_pairs,
     coco_rows,
-    csv_two_boxes,
     label_studio,
     label_studio_result,
     labelme_file,
     labelme_shape,
     percent,
-    put,
-    write_images,
-    yolo,
 )
+from written_labels import TOOLS
+from written_tables import csv_two_boxes, yolo, yolo_label_studio
 
 from ringsam.cli import main
 from ringsam.data import read_two_boxes
@@ -110,6 +107,14 @@ def test_nothing_is_left_where_an_image_is_corrupt(tmp_path):
     with pytest.raises(InputError, match=r"a\.png"):
         import_labels(source, tmp_path)
     assert not (tmp_path / "two_boxes.json").exists()
+
+
+def test_an_upload_is_found_by_its_name_before_and_after(tmp_path):
+    source = yolo_label_studio(write_images(tmp_path))
+    image = tmp_path / "images" / "a.png"
+    image.rename(image.with_name("3f2a1b9c-a.png"))
+    import_labels(source, tmp_path)
+    assert boxes_of(tmp_path).keys() == {"3f2a1b9c-a.png", "b.png"}
 
 
 def test_an_empty_yolo_file_is_an_image_without_objects(tmp_path):

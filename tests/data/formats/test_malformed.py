@@ -4,19 +4,13 @@ import json
 import re
 
 import pytest
+from drawn_boxes import put, write_images
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from written_labels import (
-    TOOLS,
-    coco_pairs,
-    cvat,
-    label_studio,
-    labelme,
-    pascal_voc,
-    put,
-    write_images,
-    yolo,
-)
+from written_json import coco_pairs, label_studio, labelme
+from written_labels import TOOLS
+from written_tables import yolo
+from written_xml import cvat, pascal_voc
 
 from ringsam.cli import main
 from ringsam.data.formats import import_labels
@@ -194,7 +188,9 @@ JUNK = ["", "null", "-1", "0", "1e308", "1e999", "9" * 400, "[]", "{}", '"', "<"
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(choices=st.data())
 def test_no_malformed_label_gives_a_traceback(tmp_path, tool, choices):
     source = TOOLS[tool](write_images(tmp_path))

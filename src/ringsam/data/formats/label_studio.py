@@ -1,6 +1,5 @@
 """Label Studio's JSON export: percent of the image; paired by relation or parent where there is one."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -12,6 +11,7 @@ from ringsam.data.formats.regions import (
     LabelledImage,
     Labels,
     Region,
+    names_of_upload,
     number,
     point_list,
     side_box,
@@ -22,7 +22,6 @@ from ringsam.data.formats.regions import (
 _BOXES, _POLYGONS = ("rectanglelabels", "rectangle"), ("polygonlabels", "polygon")
 _LABELS = ("rectanglelabels", "polygonlabels", "labels")
 _NO_SHAPE = ("labels", "relation")  # they tell something of a shape
-_UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # what the tool puts before the name of an uploaded file
 
 
 def recognises(document: Document) -> bool:
@@ -73,9 +72,7 @@ def _image_names(task: Row) -> tuple[str, ...]:
     except ValueError as error:
         raise RowProblem(f"image {short_text(address)} is no address", "mend it") from error
     local = parse_qs(parts.query).get("d", [parts.path])[0]
-    name = unquote(local)
-    before = _UPLOAD.fullmatch(name.rsplit("/", 1)[-1])
-    return (name, before[1]) if before else (name,)
+    return names_of_upload(unquote(local))
 
 
 def _read_results(

@@ -23,6 +23,7 @@ _ROLE_IN_NAME = re.compile(
     rf"(?:^|(?<!{_BETWEEN}){_BETWEEN}+)({_WORD}){_BETWEEN}?box(?:es)?(?:{_BETWEEN}+|$)",
     re.IGNORECASE,
 )
+_UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # what Label Studio puts before an uploaded file's name
 
 
 @dataclass(frozen=True)
@@ -128,3 +129,9 @@ def role_in(label: str) -> tuple[Role | None, str]:
         return None, label
     rest = " ".join(part for part in (label[: found.start()], label[found.end() :]) if part)
     return ("big" if found[1].lower() in _BIG else "small"), rest
+
+
+def names_of_upload(name: str) -> tuple[str, ...]:
+    """An image's name or path, and its name as it was before Label Studio took it in."""
+    before = _UPLOAD.fullmatch(name.rsplit("/", 1)[-1])
+    return (name, before[1]) if before else (name,)

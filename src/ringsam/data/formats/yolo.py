@@ -8,7 +8,14 @@ from pathlib import Path
 from ringsam.data.fields import short_text
 from ringsam.data.findings import RowProblem
 from ringsam.data.formats.documents import Document, open_document
-from ringsam.data.formats.regions import LabelledImage, Labels, Region, corner_box, number
+from ringsam.data.formats.regions import (
+    LabelledImage,
+    Labels,
+    Region,
+    corner_box,
+    names_of_upload,
+    number,
+)
 from ringsam.plain_yaml import read_plain_yaml
 
 NAME_FILES = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
@@ -28,7 +35,8 @@ def read(document: Document, labels: Labels) -> None:
     names: Mapping[int, str] = {}
     with labels.row(document.path):
         names = _class_names(document.path.resolve())
-    image = LabelledImage(document.path, (_image_name(document.path),), in_fractions=True)
+    image_names = names_of_upload(_image_name(document.path))
+    image = LabelledImage(document.path, image_names, in_fractions=True)
     for index, line in enumerate(document.content.splitlines(), start=1):
         with labels.row(document.path, f"line {index}"):
             if line.strip():
