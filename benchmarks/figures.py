@@ -55,6 +55,8 @@ class Options:
 
     goals: tuple[str, ...] = ()
     """P1 P2 ...; all that the device can show where not given."""
+    profile: bool = False
+    """Also where the time goes, a table for each goal that is hard to reach."""
     gpu: bool = False
     """The goals of a GPU: images per second in training and prediction, memory, synchronisations."""
     sizes: tuple[str, ...] = ("vit_b", "vit_l", "vit_h")

@@ -2,6 +2,7 @@
 
 python -m benchmarks.performance                      # on the CPU, about ten minutes on two cores
 python -m benchmarks.performance --goals P1 P2
+python -m benchmarks.performance --profile            # and where the time goes, for the goals that are hardest to reach
 python -m benchmarks.performance --gpu --sizes vit_b vit_l vit_h
 
 Two ways to do the same are timed in turn, with the same random weights and images; a ratio is that of the medians of process
@@ -19,7 +20,6 @@ from functools import partial
 import torch
 import transformers
 import tyro
-from lightning.fabric import Fabric
 
 from benchmarks.equalities import attention, metas_parity, shared_trunk
 from benchmarks.figures import (
@@ -31,18 +31,19 @@ from benchmarks.figures import (
     batch_of,
     device_seconds,
     medians,
-    samples_of,
     seed_method,
 )
+from benchmarks.foretold import planner
 from benchmarks.million import million_images
 from benchmarks.models import metas_twin, randomize, transformers_sam
 from benchmarks.parts import attention_time, bulk_prediction, decoder
 from benchmarks.performance_gpu import GPU_GOALS
+from benchmarks.profiles import compiled_tail, parts_of_the_best_step, profile_lines
 from benchmarks.schedules import SeedSchedule, WesamSchedule
 from benchmarks.tables import RESULTS, publish
-from ringsam.config import Config
+from benchmarks.two_ranks import two_ranks
 from ringsam.draws import Draws
-from ringsam.training.memory import TensorBytes, step_memory
+from ringsam.training.memory import TensorBytes
 
 
 def seed_steps(options: Options) -> Iterator[Figure]:
@@ -117,25 +118,6 @@ def many_objects(options: Options) -> Iterator[Figure]:
     yield Figure("P14", "the same, memory at the peak", ratio, "x", at_most=1.4)
 
 
-def planner(options: Options) -> Iterator[Figure]:
-    """What `ringsam plan` foretells of a step from steps of one and two images, and what that step takes."""
-    work = SMALL._replace(num_images=6)
-    samples, fabric = samples_of(work), Fabric(accelerator="cpu", devices=1)
-    for checkpointing in (False, True):
-        step = OurStep(work, seed_method(0), checkpointing=checkpointing)
-        foretold = step_memory(step.adaptation, samples[:2], Config(), fabric).of(6)
-        with TensorBytes.of(step.adaptation) as counted:
-            step()
-            counted.restart()
-            step()
-        assert foretold is not None
-        off = 100 * abs(foretold / counted.peak - 1)
-        what = "plan: six images foretold from one and two" + (
-            ", checkpointed" if checkpointing else ""
-        )
-        yield Figure("plan", what, off, " % off", at_most=15)
-
-
 def help_time(options: Options) -> Iterator[Figure]:
     """P17: `ringsam --help`, and whether it imports torch."""
     command = [sys.executable, "-X", "importtime", "-m", "ringsam", "--help"]
@@ -163,8 +145,11 @@ CPU_GOALS: dict[str, Callable[[Options], Iterator[Figure]]] = {
     "P13": bulk_prediction,
     "P14": many_objects,
     "P15": million_images,
+    "P16": two_ranks,
     "plan": planner,
     "P17": help_time,
+    "best": parts_of_the_best_step,
+    "compile": compiled_tail,
 }
 
 
@@ -191,6 +176,8 @@ def report(goals: list[Callable[[Options], Iterator[Figure]]], options: Options)
     for goal in goals:
         for figure in goal(options):
             yield figure.row()
+    if options.profile:
+        yield from profile_lines(options.goals)
 
 
 def machine() -> str:

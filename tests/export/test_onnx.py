@@ -16,6 +16,7 @@ from ringsam.export import export_weights, onnx_folder, onnx_graphs
 from ringsam.export.onnx_graphs import write_decoder
 from ringsam.sam.model import Prompts, Sam
 from ringsam.sam.preprocess import Preprocess, logits_to_image
+from ringsam.sam.pretrained import new_model
 from ringsam.sam.weights import save_folder
 
 
@@ -104,10 +105,12 @@ def test_a_mask_given_as_prompt_is_heeded(exported):
     embedding = torch.randn(1, 32, 8, 8, generator=generator)
     mask = torch.randn(2, 1, 32, 32, generator=generator)
     boxes = torch.tensor([[4.0, 5, 30, 40], [9, 3, 60, 20]])
+    plain = new_model(sam.model.config)
+    plain.load_state_dict(sam.model.state_dict())
     with torch.inference_mode():
-        sparse, dense = sam.model.prompt_encoder(None, None, boxes[:, None], mask)
-        position = sam.model.get_image_wide_positional_embeddings().expand(2, -1, -1, -1)
-        expected = sam.model.mask_decoder(
+        sparse, dense = plain.prompt_encoder(None, None, boxes[:, None], mask)
+        position = plain.get_image_wide_positional_embeddings().expand(2, -1, -1, -1)
+        expected = plain.mask_decoder(
             embedding.expand(2, -1, -1, -1), position, sparse, dense, False
         )
     labels, given = [[2, 3], [2, 3]], {"mask_input": mask, "has_mask_input": [1]}

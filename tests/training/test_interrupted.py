@@ -1,8 +1,6 @@
 """`kill -9` in the middle of an epoch, and two ranks instead of one: the weights are the same."""
 
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,12 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.two_ranks import ENVIRONMENT, launch
 from ringsam.runs import RunFolder
 from ringsam.training.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.slow
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 COUNTS = ("num_steps", "num_steps_without_signal", "num_objects", "num_trusted")
 COUNTS += ("num_anchors", "num_missed", "num_spurious", "num_background")
 
@@ -85,32 +83,6 @@ def test_a_killed_run_resumes_to_the_same_weights(disc_data, sam_folder, tmp_pat
     assert figures[0] == figures[1]
 
 
-def run_two_ranks(arguments: list[str]) -> None:
-    """What a launcher does: one process a rank, the same command, ranks told by the environment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-    shared["TORCHELASTIC_RUN_ID"] = "test"  # how torchrun makes itself known
-    processes = [
-        subprocess.Popen(
-            arguments,
-            env={**ENVIRONMENT, **shared, "RANK": str(r), "LOCAL_RANK": str(r)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for r in range(2)
-    ]
-    try:
-        for process in processes:
-            output, _ = process.communicate(timeout=180)  # the watchdog: a hang fails
-            assert process.returncode == 0, output
-    finally:
-        for process in processes:
-            process.kill()
-
-
 def mean_gradients(folder: Path) -> list[torch.Tensor]:
     """Adam's running means of the gradients, parameter by parameter, at the last epoch's end."""
     newest = sorted(RunFolder(folder).checkpoints.glob("*.ckpt"))[-1]
@@ -124,7 +96,7 @@ def test_two_ranks_equal_one_with_the_same_global_batch(disc_data, sam_folder, t
     rate = ("--optim.lr_encoder", "2e-6", "--recipe", recipe, "--data.held_out", 0)
     run(train_command(disc_data, tmp_path / "one", sam_folder, "--optim.batch_size", 6, *rate))
     two = train_command(disc_data, tmp_path / "two", sam_folder, "--optim.batch_size", 3, *rate)
-    run_two_ranks([*two, "--hardware.devices", "2"])
+    launch([*two, "--hardware.devices", "2"], 2, timeout_s=180)
     one, both = adapted(tmp_path / "one"), adapted(tmp_path / "two")
     for name in one:
         torch.testing.assert_close(both[name], one[name], rtol=1e-5, atol=1e-5)

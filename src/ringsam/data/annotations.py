@@ -1,6 +1,6 @@
 """The annotation file: where it is, and its lists."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,29 +47,34 @@ def image_folder(source: Path) -> Path:
 
 
 class AnnotationFile:
-    """A COCO file read row by row, anew for each of its lists."""
+    """A COCO file read row by row; only lists in another order than they are asked for need another reading."""
 
     def __init__(self, source: Path) -> None:
         self.source = source
         self.categories: dict[int, str] = {}
         self._slips: Slips = Counter()
 
-    def rows(self, name: str) -> Iterator[object]:
-        """The rows of the list `name`; at its end `categories` and `findings` are known.
+    def rows(self, *names: str) -> Iterator[tuple[str, Iterator[object]]]:
+        """The lists of these names in this order; at the end `categories` and `findings` are known.
 
         Raises InputError where the file is no JSON, with line and column, or has no such list.
         """
-        slips: Slips = Counter()
-        found = False
-        for key, value in read_members(self.source, slips):
-            if key == name and isinstance(value, Iterator):
-                found = True
-                yield from value
-            if key == "categories" and isinstance(value, Iterator):
-                self.categories = _categories(value)
-        if not found:
-            raise _no_list(self.source, name)
-        self._slips = slips
+        left = deque(names)
+        while left:
+            slips: Slips = Counter()
+            found = ""
+            for key, value in read_members(self.source, slips):
+                if not isinstance(value, Iterator):
+                    continue
+                if left and key == left[0]:
+                    found = left.popleft()
+                if key == found:
+                    yield key, value
+                if key == "categories":
+                    self.categories = _categories(value)
+            if not found:
+                raise _no_list(self.source, left[0])
+            self._slips = slips
 
     @property
     def findings(self) -> list[Finding]:

@@ -12,6 +12,7 @@ MIN_KEPT = 0.5  # of a box's area; below it, clipping would make another box
 MIN_RING_PX = 1.0
 SAM_SIDE_PX = 1024  # at which SAM sees the longest side of an image
 MIN_SIDE_PX = 0.1  # thinner boxes are slips of the hand, and vanish in single precision
+_FOUR_FLOATS = [float] * 4
 ROUNDING_PX = 1e-3  # how far the small box may leave the big one by rounding alone
 
 
@@ -66,6 +67,10 @@ def parse_box(name: str, value: object) -> Box:
 
 def box_numbers(name: str, value: object) -> Box:
     """Four finite numbers in any order; raises RowProblem."""
+    if type(value) is list and list(map(type, value)) == _FOUR_FLOATS:
+        x1, y1, x2, y2 = value
+        if math.isfinite(x1 + y1 + x2 + y2):  # an infinite sum may be of finite numbers: see below
+            return x1, y1, x2, y2
     mend = "write [x1, y1, x2, y2] in pixels"
     if not isinstance(value, list) or len(value) != 4:
         raise RowProblem(f"{name} is {_short(value)}, not four numbers", mend)
@@ -109,6 +114,8 @@ def _clip_to_image(
     name: str, box: Box, size: tuple[int, int], warnings: list[tuple[str, str]]
 ) -> Box:
     height, width = size
+    if box[0] >= 0 and box[1] >= 0 and box[2] <= width and box[3] <= height:
+        return box
     inside = _clip(box, (0.0, 0.0, float(width), float(height)))
     kept = (
         (inside[2] - inside[0]) / (box[2] - box[0]) * ((inside[3] - inside[1]) / (box[3] - box[1]))
@@ -130,6 +137,8 @@ def _clip_to_image(
 
 def _clip(box: Box, limits: Box) -> Box:
     left, top, right, bottom = limits
+    if left <= box[0] and top <= box[1] and box[2] <= right and box[3] <= bottom:
+        return box
     return (
         min(max(box[0], left), right),
         min(max(box[1], top), bottom),

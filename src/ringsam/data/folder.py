@@ -1,9 +1,11 @@
 """Image files by the names the annotations give them, never outside their folder."""
 
 import os
+import posixpath
 import re
+import stat
 import unicodedata
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PureWindowsPath
 
 from ringsam.data.findings import RowProblem, shown
@@ -16,9 +18,37 @@ class ImageFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._real_root = root.resolve()
+        self._lies_inside = lru_cache(maxsize=1024)(self._judge_folder)
 
     def locate(self, name: object) -> Path:
         """The image file called `name`, in whichever Unicode form; raises RowProblem."""
+        return self.root / self.find(name)
+
+    def find(self, name: object) -> str:
+        """The same, as its path below the root, with / between folders; raises RowProblem."""
+        if isinstance(name, str) and self._is_plain_file(name):
+            return name
+        return self._search(name).relative_to(self.root).as_posix()
+
+    def _is_plain_file(self, name: str) -> bool:
+        """Whether a file, not a link, lies in a folder that was judged already, and its name has nothing to be judged."""
+        if posixpath.normpath(name) != name or ".." in name or name[0] == "/" or not name.strip():
+            return False
+        if "\\" in name or ":" in name or "\0" in name:
+            return False
+        try:
+            found = os.lstat(f"{self.root}/{name}").st_mode
+        except (OSError, ValueError):
+            return False
+        return stat.S_ISREG(found) and self._lies_inside(posixpath.dirname(name))
+
+    def _judge_folder(self, name: str) -> bool:
+        try:
+            return (self.root / name).resolve(strict=True).is_relative_to(self._real_root)
+        except (OSError, ValueError, RuntimeError):
+            return False
+
+    def _search(self, name: object) -> Path:
         if not isinstance(name, str) or not name.strip():
             raise RowProblem(
                 f"file_name is {ascii(name)[:60]}, not a name", "write the image's name"

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
 from ringsam.data.colours import Pixels, Values, to_rgb
+from ringsam.data.png_header import plain_png_size
 from ringsam.data.tiff import is_tiff, read_tiff, tiff_size
 from ringsam.data.turns import displayed, displayed_size
 from ringsam.errors import InputError
@@ -56,6 +57,9 @@ def image_size(path: Path) -> tuple[int, int]:
 
     Raises InputError as `read_image` does, but does not see what is wrong with the pixels.
     """
+    plain = plain_png_size(path, max_pixels=MAX_PIXELS)
+    if plain is not None:
+        return plain
     with _refusals(path):
         if is_tiff(path):
             return tiff_size(path)

@@ -1,6 +1,6 @@
 """JSON read strictly and row by row: of a large file, memory holds one block.
 
-(Streaming libraries such as ijson keep the last of two equal keys without a word, and tell no line of what is broken.)
+(Streaming libraries such as ijson keep the last of two equal keys unsaid, and tell no line of what is broken.)
 """
 
 import codecs
@@ -16,9 +16,10 @@ from ringsam.data.findings import shown
 from ringsam.errors import InputError
 
 BLOCK_BYTES = 1 << 20
-
+_ROWS_AT_ONCE = 1 << 16  # characters
 _KEY = "property name enclosed in double quotes"
 _SPACE = re.compile(r"[ \t\n\r]*")
+_ROW_END = re.compile(r"\}[ \t\n\r]*,[ \t\n\r]*\Z")
 
 Slips = Counter[str]  # what Python's own reader lets pass, and how often it stands in the file
 
@@ -69,7 +70,7 @@ def _members(text: "_Text") -> Iterator[tuple[str, object]]:
 def _rows(text: "_Text") -> Iterator[object]:
     with _refusals(text.source):
         for _ in text.items("[]", what="value"):
-            yield text.value()
+            yield from text.values()
 
 
 class _Text:
@@ -82,14 +83,13 @@ class _Text:
         self._json = json.JSONDecoder(parse_constant=self._constant, object_pairs_hook=self._row)
         self._slips_of_value: list[str] = []
         self._text, self._at = "", 0
+        self._one_by_one_to = 0  # where the last rows end that could not be had at once
         self._line, self._column = 1, 1  # of the first character in memory
 
     def next_character(self) -> str:
         """The next that is no white space, which is passed over; none at the end of the file."""
         while True:
-            space = _SPACE.match(self._text, self._at)
-            assert space is not None
-            self._at = space.end()
+            self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]
             if self._at < len(self._text):
                 return self._text[self._at]
             if not self._read_on():
@@ -114,6 +114,30 @@ class _Text:
         if self.next_character() != last:
             raise self.broken("Expecting ',' delimiter")
         self._at += 1
+
+    def values(self) -> list[object]:
+        """The next values of a list, one at least: as many rows as a look ahead finds whole."""
+        end = self._end_of_rows()
+        if end is None:
+            return [self.value()]
+        self._slips_of_value.clear()
+        try:
+            rows, length = self._json.raw_decode(f"[{self._text[self._at : end]}]")
+        except json.JSONDecodeError:
+            self._one_by_one_to = end  # slower, and it tells what is wrong, and where
+            return [self.value()]
+        self._at += length - 2
+        self.slips.update(self._slips_of_value)
+        return list(rows)
+
+    def _end_of_rows(self) -> int | None:
+        """Behind the last object in sight that another follows; a list may end before it, too."""
+        ahead = self._at + _ROWS_AT_ONCE
+        while (ahead := self._text.rfind("{", self._at + 1, ahead)) > self._one_by_one_to:
+            end = _ROW_END.search(self._text, max(self._at, ahead - 64), ahead)
+            if end:
+                return end.start() + 1
+        return None
 
     def value(self) -> object:
         """The next JSON value, whole."""
@@ -153,6 +177,7 @@ class _Text:
             return False
         passed = self._text[: self._at]
         self._line, self._column = _moved(self._line, self._column, passed)
+        self._one_by_one_to = max(0, self._one_by_one_to - self._at)
         self._text, self._at = self._text[self._at :] + more, 0
         return True
 

@@ -6,7 +6,7 @@ from bisect import bisect_left
 import numpy as np
 import numpy.typing as npt
 
-_FEW = 1 << 16
+_FEW = 1 << 14
 
 
 class Places:
@@ -30,10 +30,12 @@ class Places:
         """Remember a number that was not seen yet."""
         self._few[number] = place
         if len(self._few) == _FEW:
-            numbers = np.append(self._numbers, np.fromiter(self._few, dtype=np.int64))
-            places = np.append(self._places, np.fromiter(self._few.values(), dtype=np.int64))
-            order = numbers.argsort(kind="stable")
-            self._numbers, self._places = numbers[order], places[order]
+            numbers = np.fromiter(self._few, dtype=np.int64)
+            order = numbers.argsort()
+            at = self._numbers.searchsorted(numbers[order])
+            self._numbers = np.insert(self._numbers, at, numbers[order])
+            places = np.fromiter(self._few.values(), dtype=np.int64)
+            self._places = np.insert(self._places, at, places[order])
             self._few.clear()
 
 

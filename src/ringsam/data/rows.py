@@ -1,5 +1,6 @@
 """The one place that judges rows: every image and every annotation of a file, good or bad."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,17 +49,17 @@ def examine(data: Path, *, images_in: Path | None = None) -> Examination:
     source = find_annotations(data)
     file, folder = AnnotationFile(source), ImageFolder(images_in or image_folder(source))
     images = _Images(source.name, folder)
-    for index, row in enumerate(file.rows("images")):
-        images.judge(index, row)
-    objects, num_rows = _Objects(source.name, images), 0
-    for row in file.rows("annotations"):
-        objects.judge(num_rows, row)
-        num_rows += 1
+    objects, num_rows = _Objects(source.name, images), Counter[str]()
+    for name, rows in file.rows("images", "annotations"):
+        judge = images.judge if name == "images" else objects.judge
+        for row in rows:
+            judge(num_rows[name], row)
+            num_rows[name] += 1
     findings = [*file.findings, *images.findings, *objects.findings]
     findings += objects.big_boxes.hints(source.name)
     table = images.table.finish()
     if not len(table.object_ids):
-        findings.append(_nothing_usable(source.name, num_rows, findings))
+        findings.append(_nothing_usable(source.name, num_rows["annotations"], findings))
     records = ImageRecords(table, folder.root, images.table.usable())
     return Examination(folder, source, file.categories, records, tuple(findings))
 
@@ -114,13 +115,12 @@ class _Images:
         return place
 
     def _judge_file(self, image: _Image, fields: Row) -> None:
-        path = self._folder.locate(fields.get("file_name"))
+        name = self._folder.find(fields.get("file_name"))
         try:
-            image.size = image_size(path)
+            image.size = image_size(path := self._folder.root / name)
         except InputError as error:
             raise UnreadableImage(str(error).removeprefix(f"{path}: ")) from error
         _compare_size(fields, image.size)
-        name = path.relative_to(self._folder.root).as_posix()
         digest = hash_of(name)
         place = self._by_path.find(digest)
         if place is None:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from transformers import SamModel
 
 from ringsam.sam.model import Embedding, Sam
 from ringsam.sam.preprocess import PIXEL_MEAN, PIXEL_STD, upsample
@@ -17,14 +18,19 @@ _OPSET = 17
 _LARGEST_FILE = 2_000_000_000  # bytes; protobuf ends at 2 GiB
 
 
+def _plain(sam: Sam) -> SamModel:
+    """The same weights in transformers' own model."""
+    model = new_model(sam.model.config)
+    model.load_state_dict(sam.model.state_dict())
+    return model
+
+
 class Encoder(nn.Module):
     """A preprocessed image, normalised and padded, to its embedding, by transformers' own attention: ours is no graph."""
 
     def __init__(self, sam: Sam) -> None:
         super().__init__()
-        model = new_model(sam.model.config)
-        model.load_state_dict(sam.model.state_dict())
-        self.encoder = model.vision_encoder
+        self.encoder = _plain(sam).vision_encoder
 
     def forward(self, image: Float[Tensor, "1 3 s s"]) -> Embedding:
         embedding: Tensor = self.encoder(image).last_hidden_state
@@ -54,11 +60,12 @@ class Decoder(nn.Module):
     """Points to masks in the image's own pixels, with the inputs of `segment_anything`'s SamOnnxModel.
 
     A box is two points, labelled 2 and 3; -1 labels a point that is none. There is one mask an object, SAM's single mask.
+    It is transformers' own decoder: ours takes no mask as prompt.
     """
 
     def __init__(self, sam: Sam) -> None:
         super().__init__()
-        self.model, self.input_size = sam.model, sam.input_size
+        self.model, self.input_size = _plain(sam), sam.input_size
 
     def forward(
         self,

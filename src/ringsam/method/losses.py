@@ -59,9 +59,13 @@ def iou_loss(
     predicted: Float[Tensor, " n"], logits: Float[Tensor, "n h w"], targets: Bool[Tensor, "n h w"]
 ) -> Scalar:
     """Squared error of the IoU that SAM predicts for its own masks."""
+    return _iou_error(predicted, iou(logits > 0, targets))
+
+
+def _iou_error(predicted: Float[Tensor, " n"], found: Float[Tensor, " n"]) -> Scalar:
     if len(predicted) == 0:
         return predicted.sum()
-    return F.mse_loss(predicted.float(), iou(logits > 0, targets))
+    return F.mse_loss(predicted.float(), found)
 
 
 def mask_monitors(decoded: Decoded, targets: Bool[Tensor, "n s s"]) -> dict[str, Scalar]:
@@ -70,8 +74,9 @@ def mask_monitors(decoded: Decoded, targets: Bool[Tensor, "n s s"]) -> dict[str,
     parts = (part.split(CHUNK) for part in (decoded.logits, decoded.iou, targets))
     for logits, predicted, wanted in zip(*parts, strict=True):
         drawn = upsample(logits, targets.shape[-1])
-        means = torch.stack([mask_loss(drawn, wanted), iou_loss(predicted, drawn, wanted)])
+        found = iou(drawn > 0, wanted)
+        means = torch.stack([mask_loss(drawn, wanted), _iou_error(predicted, found)])
         sums[:2] += means * len(wanted)
-        sums[2] += iou(drawn > 0, wanted).sum()
+        sums[2] += found.sum()
     names = ("mask_loss", "iou_loss", "miou")
     return dict(zip(names, (sums / max(len(targets), 1)).unbind(), strict=True))

@@ -13,6 +13,7 @@ from transformers import SamModel
 
 from ringsam.geometry import Boxes, Points
 from ringsam.sam.attention import fold_attention
+from ringsam.sam.decoder import share_image_side
 
 Embedding = Float[Tensor, "b c h w"]
 DecoderPixels = Float[
@@ -77,7 +78,7 @@ class Sam(nn.Module):
 
     def __init__(self, model: SamModel) -> None:
         super().__init__()
-        self.model = fold_attention(model)
+        self.model = share_image_side(fold_attention(model))
         encoder = model.vision_encoder
         # A tuple, so that no weight is registered twice.
         self._stages = (Patches(encoder), *encoder.layers, encoder.neck)
@@ -156,14 +157,13 @@ class Sam(nn.Module):
         if len(image_index) == 0:
             return self._decode_nothing(embedding, with_pixels=with_pixels)
         chunk = max(1, memory_bytes // (embedding[0].numel() * _DECODER_FLOATS * 4))
-        position = self.model.get_image_wide_positional_embeddings()
         # With gradients, a chunk's inner values are made again in the backward pass: memory stays a chunk's.
         again = torch.is_grad_enabled() and len(image_index) > chunk
         decode = partial(self._decode, with_pixels=with_pixels)
         if again:
             decode = partial(checkpoint, decode, use_reentrant=False)
         chunks = [
-            decode(embedding[rows], position, prompts.rows(start, start + len(rows)))
+            decode(embedding, rows, prompts.rows(start, start + len(rows)))
             for start, rows in zip(
                 range(0, len(image_index), chunk), image_index.split(chunk), strict=True
             )
@@ -172,28 +172,30 @@ class Sam(nn.Module):
         return Decoded(*(torch.cat(parts) for parts in zip(*kept, strict=True)))
 
     def _decode(
-        self, embedding: Embedding, position: Tensor, prompts: Prompts, *, with_pixels: bool
+        self,
+        embedding: Embedding,
+        image_index: Int[Tensor, " n"],
+        prompts: Prompts,
+        *,
+        with_pixels: bool,
     ) -> Decoded:
-        sparse, dense = self.model.prompt_encoder(
+        encoder = self.model.prompt_encoder
+        sparse, _ = encoder(
             input_points=None if prompts.points is None else prompts.points[:, None],
             input_labels=None if prompts.labels is None else prompts.labels[:, None],
             input_boxes=None if prompts.boxes is None else prompts.boxes[:, None],
             input_masks=None,
         )
-        upscaled: list[Tensor] = []
-        hook = self.model.mask_decoder.upscale_conv2.register_forward_hook(
-            lambda part, given, output: upscaled.append(output)
-        )
-        with hook:
-            logits, iou = self.model.mask_decoder(
-                image_embeddings=embedding,
-                image_positional_embeddings=position.expand(len(embedding), -1, -1, -1),
-                sparse_prompt_embeddings=sparse,
-                dense_prompt_embeddings=dense,
-                multimask_output=False,
+        return Decoded(
+            *self.model.mask_decoder(
+                embedding,
+                image_index,
+                position=self.model.get_image_wide_positional_embeddings(),
+                sparse=sparse[:, 0],
+                dense=encoder.no_mask_embed.weight[:, :, None, None],
+                with_pixels=with_pixels,
             )
-        # (n, 1, 4h, 4w), (n,), (n, p, 4h, 4w)
-        return Decoded(logits[:, 0], iou[:, 0, 0], upscaled[0] if with_pixels else None)
+        )
 
     def _decode_nothing(self, embedding: Embedding, *, with_pixels: bool) -> Decoded:
         side = 4 * self.grid
