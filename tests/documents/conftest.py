@@ -18,7 +18,7 @@ from PIL import Image
 from tiny import disc_batch
 
 from benchmarks.models import metas_predictor, metas_sam, randomize, transformers_sam
-from ringsam.config import Config, write_config
+from ringsam.config import Config
 from ringsam.runs import RunFolder, write_json
 from ringsam.sam.model import Sam
 from ringsam.sam.weights import load_sam, save_folder
@@ -100,7 +100,7 @@ def write_run(folder: Path, sam: Sam) -> RunFolder:
     save_folder(sam, run.adapted)
     write_json(run.data_note, {"data": "my_images", "labels": {}, "images": {}})
     config = Config(weights=LOCAL_SAM)
-    write_config(config, run.config)
+    run.write_config(config)
     capture = run.path / "not_finite_rank0.pt"
     write_capture(capture, build_module(load_sam(run.original), config), disc_batch(), epoch=0)
     return run
