@@ -2,7 +2,7 @@
 
 import json
 
-from data.formats.written_labels import put, write_images
+from data.formats.drawn_boxes import put, write_images
 from data.written_rows import an_object
 
 from ringsam.cli import main

@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from drawn_boxes import PAIRS, put, write_images
-from PIL import Image
-from written_json import (
+from data.formats.drawn_boxes import PAIRS, put, write_images
+from data.formats.written_json import (
     coco_fields,
     coco_pairs,
     coco_rows,
@@ -16,8 +15,9 @@ from written_json import (
     labelme_shape,
     percent,
 )
-from written_labels import TOOLS
-from written_tables import csv_two_boxes, yolo, yolo_label_studio
+from data.formats.written_labels import TOOLS
+from data.formats.written_tables import csv_two_boxes, yolo, yolo_label_studio
+from PIL import Image
 
 from ringsam.cli import main
 from ringsam.data import read_two_boxes

@@ -4,13 +4,13 @@ import json
 import re
 
 import pytest
-from drawn_boxes import put, write_images
+from data.formats.drawn_boxes import put, write_images
+from data.formats.written_json import coco_pairs, label_studio, labelme
+from data.formats.written_labels import TOOLS
+from data.formats.written_tables import yolo
+from data.formats.written_xml import cvat, pascal_voc
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from written_json import coco_pairs, label_studio, labelme
-from written_labels import TOOLS
-from written_tables import yolo
-from written_xml import cvat, pascal_voc
 
 from ringsam.cli import main
 from ringsam.data.formats import import_labels

@@ -4,7 +4,7 @@ import base64
 import json
 from pathlib import Path
 
-from drawn_boxes import PAIRS, SIZES, drawn, put
+from data.formats.drawn_boxes import PAIRS, SIZES, drawn, put
 
 
 def coco_rows() -> dict:

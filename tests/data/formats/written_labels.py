@@ -1,7 +1,7 @@
 """The same three objects on two images, as each labelling tool writes them: its writers by name."""
 
-from written_json import coco_fields, coco_pairs, label_studio, labelme
-from written_tables import (
+from data.formats.written_json import coco_fields, coco_pairs, label_studio, labelme
+from data.formats.written_tables import (
     csv_plain,
     csv_sides,
     csv_two_boxes,
@@ -10,7 +10,7 @@ from written_tables import (
     yolo_label_studio,
     yolo_labelimg,
 )
-from written_xml import cvat, pascal_voc, pascal_voc_cvat
+from data.formats.written_xml import cvat, pascal_voc, pascal_voc_cvat
 
 TOOLS = {
     "COCO pairs": coco_pairs,

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from drawn_boxes import PAIRS, ROLES, SIZES, drawn, put
+from data.formats.drawn_boxes import PAIRS, ROLES, SIZES, drawn, put
 
 
 def csv_two_boxes(root: Path) -> Path:

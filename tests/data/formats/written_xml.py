@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from drawn_boxes import PAIRS, SIZES, drawn, put
+from data.formats.drawn_boxes import PAIRS, SIZES, drawn, put
 
 
 def pascal_voc(root: Path) -> Path:
