@@ -24,7 +24,7 @@ class Encoder(nn.Module):
         super().__init__()
         model = new_model(sam.model.config)
         model.load_state_dict(sam.model.state_dict())
-        self.encoder = model.vision_encoder
+        self.encoder, self.input_size = model.vision_encoder, sam.input_size
 
     def forward(self, image: Float[Tensor, "1 3 s s"]) -> Embedding:
         embedding: Tensor = self.encoder(image).last_hidden_state
@@ -135,7 +135,7 @@ def write_decoder(sam: Sam, path: Path) -> None:
 
 
 def _write(
-    module: nn.Module,
+    module: Encoder | PixelEncoder | Decoder,
     examples: tuple[Tensor, ...],
     path: Path,
     inputs: list[str],
@@ -144,7 +144,7 @@ def _write(
 ) -> None:
     """By tracing: sizes that an input tensor states stay open, which torch's newer exporter takes minutes for.
 
-    Weights too large for one file of protobuf lie beside it, in `NAME.onnx.data`.
+    The graph's metadata tell the `input_size`. Weights too large for one file of protobuf lie beside it, in `NAME.onnx.data`.
     """
     import onnx  # an extra
 
@@ -167,4 +167,5 @@ def _write(
             )
         beside = num_bytes > _LARGEST_FILE
         graph, data = onnx.load(traced), f"{path.name}.data"
+        onnx.helper.set_model_props(graph, {"input_size": str(module.input_size)})
         onnx.save_model(graph, path, save_as_external_data=beside, location=data)
