@@ -73,7 +73,7 @@ def cut_sample(folder: Path, part: str, labels: str, *, per_image: int = 3) -> P
 
 
 def write_labels_of_tools(folder: Path) -> None:
-    """A table with both boxes of each object, and COCO with one box of each."""
+    """A table with both boxes of each object, COCO with one box of each, and COCO with their outlines."""
     content = json.loads((folder / "my_images/two_boxes.json").read_text(encoding="utf-8"))
     names = {row["id"]: row["file_name"] for row in content["images"]}
     corners = ("x1", "y1", "x2", "y2")
@@ -82,6 +82,10 @@ def write_labels_of_tools(folder: Path) -> None:
         table.writerow(["image_file", *(f"{m}_boxes_{c}" for m in ("max", "min") for c in corners)])
         for row in content["annotations"]:
             table.writerow([names[row["image_id"]], *row["big_box"], *row["small_box"]])
+    outlines = json.loads((folder / "my_test_images/annotations.json").read_text(encoding="utf-8"))
+    for row in outlines["annotations"]:
+        del row["big_box"], row["small_box"]
+    write_json(folder / "outlines.json", outlines)
     for row in content["annotations"]:
         x1, y1, x2, y2 = row.pop("big_box")
         row["bbox"] = [x1, y1, x2 - x1, y2 - y1]

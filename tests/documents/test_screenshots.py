@@ -43,19 +43,19 @@ def patience() -> Iterator[None]:
     expect.set_options(timeout=5_000)
 
 
-@pytest.fixture(scope="module")
-def some(tmp_path_factory) -> Path:
+@pytest.fixture
+def some(tmp_path) -> Path:
     """Two images of the sample's test part, with their masks."""
-    folder = tmp_path_factory.mktemp("some")
-    return cut_sample(folder, "test", "annotations.json", per_image=8)
+    return cut_sample(tmp_path, "test", "annotations.json", per_image=8)
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, some) -> Path:
+def run(tmp_path_factory) -> Path:
     """A finished run with its evaluation and its report."""
     if DEMO:
         return Path(DEMO).absolute()
     folder = tmp_path_factory.mktemp("runs") / "short"
+    some = cut_sample(folder.parent, "test", "annotations.json", per_image=8)
     short = ["--epochs", "1", "--data.input_size", "128"]
     assert main(["train", str(some), "--out", str(folder), *short]) == 0
     assert main(["evaluate", str(folder), str(some)]) == 0

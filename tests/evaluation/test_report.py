@@ -75,7 +75,7 @@ def test_the_page_does_not_tell_where_on_the_disk_the_data_lie(run: RunFolder, p
 
 def test_without_an_evaluation_the_page_shows_the_training_and_says_so(tmp_path: Path) -> None:
     page = write_report(make_run(tmp_path / "run", Config())).read_text(encoding="utf-8")
-    assert "No evaluation was made" in page
+    assert "No evaluation was made" in page and "ringsam review" in page
     assert "Contrast loss" in page
     assert "2 of 10 epochs have finished" in page
     assert "Zero-shot against adapted" not in page

@@ -60,6 +60,12 @@ def test_inputs_and_outputs_are_those_of_segment_anything(exported):
     assert names == ["masks", "iou_predictions", "low_res_masks"]
 
 
+def test_every_graph_tells_the_size_it_takes(exported):
+    for name in ("encoder", "encoder_pixels", "decoder"):
+        told = opened(exported, name).get_modelmeta().custom_metadata_map
+        assert told == {"input_size": "64"}
+
+
 @pytest.mark.parametrize("num_objects", [1, 2, 7])
 @pytest.mark.parametrize(("height", "width"), [(30, 90), (200, 11)])
 def test_any_number_of_boxes_on_any_image_gives_torchs_masks(exported, num_objects, height, width):

@@ -6,7 +6,11 @@ from ringsam.commands.arguments import Folder
 
 
 def import_(
-    source: Folder, out: Path, images: Path | None = None, single_boxes: bool = False
+    source: Folder,
+    out: Path,
+    images: Path | None = None,
+    single_boxes: bool = False,
+    keep_masks: bool = False,
 ) -> int:
     """Labels of other tools become two_boxes.json: COCO, CSV, YOLO, Pascal VOC, LabelMe, Label Studio, CVAT.
 
@@ -15,10 +19,12 @@ def import_(
         out: The folder with the images, or a JSON to write beside them.
         images: Where in that folder the images lie, if names alone do not tell.
         single_boxes: Each box is an object of its own, also where one lies in another.
+        keep_masks: Objects that were outlined keep their masks, to evaluate with; training never sees them.
     """
     from ringsam.data.formats import import_labels
 
-    print(import_labels(source, out, images=images, single_boxes=single_boxes))
+    options = {"single_boxes": single_boxes, "keep_masks": keep_masks}
+    print(import_labels(source, out, images=images, **options))
     return 0
 
 

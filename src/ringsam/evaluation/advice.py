@@ -28,7 +28,8 @@ def _on_result(evaluation: Evaluation | None, trained_on: str | None) -> Iterato
             "no_evaluation",
             "note",
             "No evaluation was made, so this page cannot say whether the adaptation helped. "
-            "Run ringsam evaluate on images with masks, then make the report again.",
+            "Look at the masks before and after with ringsam review; where some images have masks, run "
+            "ringsam evaluate on them, then make the report again.",
         )
         return
     yield from _on_change(evaluation)

@@ -30,7 +30,7 @@ class Encoder(nn.Module):
 
     def __init__(self, sam: Sam) -> None:
         super().__init__()
-        self.encoder = _plain(sam).vision_encoder
+        self.encoder, self.input_size = _plain(sam).vision_encoder, sam.input_size
 
     def forward(self, image: Float[Tensor, "1 3 s s"]) -> Embedding:
         embedding: Tensor = self.encoder(image).last_hidden_state
@@ -142,7 +142,7 @@ def write_decoder(sam: Sam, path: Path) -> None:
 
 
 def _write(
-    module: nn.Module,
+    module: Encoder | PixelEncoder | Decoder,
     examples: tuple[Tensor, ...],
     path: Path,
     inputs: list[str],
@@ -151,7 +151,7 @@ def _write(
 ) -> None:
     """By tracing: sizes that an input tensor states stay open, which torch's newer exporter takes minutes for.
 
-    Weights too large for one file of protobuf lie beside it, in `NAME.onnx.data`.
+    The graph's metadata tell the `input_size`. Weights too large for one file of protobuf lie beside it, in `NAME.onnx.data`.
     """
     import onnx  # an extra
 
@@ -174,4 +174,5 @@ def _write(
             )
         beside = num_bytes > _LARGEST_FILE
         graph, data = onnx.load(traced), f"{path.name}.data"
+        onnx.helper.set_model_props(graph, {"input_size": str(module.input_size)})
         onnx.save_model(graph, path, save_as_external_data=beside, location=data)

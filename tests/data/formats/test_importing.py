@@ -22,6 +22,7 @@ from PIL import Image
 from ringsam.cli import main
 from ringsam.data import read_two_boxes
 from ringsam.data.formats import import_labels
+from ringsam.data.masks import decode_mask
 from ringsam.errors import InputError
 
 
@@ -232,6 +233,16 @@ def test_masks_become_both_boxes_for_experiments_the_same_from_every_tool(tmp_pa
         outcomes.append((made["big_box"], made["small_box"]))
         (tmp_path / "two_boxes.json").unlink()
     assert len(outcomes) == 4 and all(np.allclose(outcomes[0], other) for other in outcomes)
+
+
+def test_masks_are_kept_where_asked_to_evaluate_with(tmp_path):
+    masks = []
+    for source in polygon_sources(write_images(tmp_path)):
+        assert "with masks), 0 errors" in import_labels(source, tmp_path, keep_masks=True)
+        (record,) = (each for each in read_two_boxes(tmp_path).images if each.num_objects)
+        masks.append(decode_mask(record.segmentations[0], (40, 60)))
+        (tmp_path / "two_boxes.json").unlink()
+    assert masks[0].sum() > 500 and all(np.array_equal(masks[0], other) for other in masks)
 
 
 def test_the_help_shows_both_places(capsys):

@@ -27,12 +27,17 @@ class _Placed(NamedTuple):
 
 
 def import_labels(
-    source: Path, out: Path, *, images: Path | None = None, single_boxes: bool = False
+    source: Path,
+    out: Path,
+    *,
+    images: Path | None = None,
+    single_boxes: bool = False,
+    keep_masks: bool = False,
 ) -> str:
     """Write two_boxes.json beside its images; says what is in it, what was proposed, what passed over.
 
     `out` is the JSON or the folder for it; `images`, where the images lie, is there or below. With
-    `single_boxes` no box is paired because it lies in another.
+    `single_boxes` no box is paired because it lies in another; with `keep_masks` an object that came as a mask keeps it.
     Raises InputError with every bad row, and then writes nothing.
     """
     if not source.exists():
@@ -44,7 +49,7 @@ def import_labels(
     placed = _find_images(labels, finder, root)
     pairings = [pair_regions(found.image, labels, single_boxes=single_boxes) for found in placed]
     _refuse_half_pairs(placed, pairings, labels)
-    content = _assemble(placed, pairings, labels)
+    content = _assemble(placed, pairings, labels, TwoBoxes(keep_masks=keep_masks))
     _refuse(source, labels.findings)
     result = _write(target, content)
     skipped = ", ".join(f"{n} x {kind}" for kind, n in labels.skipped.most_common())
@@ -128,8 +133,10 @@ def _refuse_half_pairs(
             labels.tell(problem, found.image.file, lone.where)
 
 
-def _assemble(placed: Sequence[_Placed], pairings: Sequence[Pairing], labels: Labels) -> TwoBoxes:
-    content = TwoBoxes()
+def _assemble(
+    placed: Sequence[_Placed], pairings: Sequence[Pairing], labels: Labels, content: TwoBoxes
+) -> TwoBoxes:
+    """`content` with every object that can be used."""
     for (image, file_name, size), pairing in zip(placed, pairings, strict=True):
         content.add_image(file_name, size)
         for found in (*pairing.grouped, *pairing.nested, *pairing.lone):

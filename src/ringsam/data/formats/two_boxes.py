@@ -28,6 +28,7 @@ _Row = dict[str, object]
 class TwoBoxes:
     """COCO's lists; an annotation's `derived` names the boxes that nobody drew."""
 
+    keep_masks: bool = False
     images: list[_Row] = field(default_factory=list)
     annotations: list[_Row] = field(default_factory=list)
     categories: dict[str, int] = field(default_factory=dict)
@@ -53,6 +54,8 @@ class TwoBoxes:
             "big_box": list(rounded(pair.big)),
             "small_box": list(rounded(pair.small)),
         }
+        if self.keep_masks and found.segmentation is not None:
+            row["segmentation"] = found.segmentation
         if derived:
             row["derived"] = list(derived)
             self.num_derived[derived] += 1
