@@ -52,7 +52,8 @@ def kills_in_training(victim: Victim, number: int, dice: random.Random) -> Itera
     for i in range(number):
         out = victim.folder / f"training{i}"
         while not killed_at(victim, out, dice.uniform(0, victim.seconds)):
-            shutil.rmtree(out)  # it had ended before; another moment
+            shutil.rmtree(out)  # it had ended before: the machine has more time for it now
+            victim.seconds *= 0.8
         yield after_kill(victim, out)
 
 
