@@ -102,6 +102,20 @@ def test_links_out_of_the_folder_are_left_out_and_told(folder, tmp_path_factory)
     assert len(pictures.left_out) == 1 and "link.png: is a link" in pictures.left_out[0]
 
 
+def test_an_image_that_becomes_a_link_out_of_the_folder_is_not_found(
+    client, folder, tmp_path_factory
+):
+    path = f"/api/images/{keys_of(client)['a.png']}"
+    assert client.get(path).status_code == 200
+    secret = tmp_path_factory.mktemp("secret") / "secret.png"
+    Image.new("RGB", (90, 60)).save(secret)
+    (folder / "images" / "a.png").unlink()
+    (folder / "images" / "a.png").symlink_to(secret)
+    for answer in (client.get(path), client.get(f"{path}/pixels")):
+        assert answer.status_code == 404
+    assert client.get(f"/api/images/{keys_of(client)['b.png']}").status_code == 200
+
+
 def test_a_body_that_is_too_large_is_not_read(client, folder):
     path, _ = opened(client)
     assert client.put(path, content=b" " * (MAX_BODY_BYTES + 1)).status_code == 413

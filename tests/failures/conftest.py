@@ -1,5 +1,6 @@
 """A person's commands, in processes of their own."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -87,3 +88,18 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def served(started) -> Callable[..., tuple[subprocess.Popen[str], str, str]]:
+    """Starts a page's command; the process, the page's address, and the token of its link."""
+
+    def serve(*arguments: object) -> tuple[subprocess.Popen[str], str, str]:
+        process = started(*arguments)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"(http://\S+)/\?token=(\S+)", line):
+                return process, *found.groups()
+        raise AssertionError("no link was printed")
+
+    return serve

@@ -50,6 +50,14 @@ def test_a_changed_setting_is_shown_and_refused_unless_allowed(run, tmp_path, ca
     assert main(["resume", str(folder.path)]) == 0  # the change is the run's now
 
 
+def test_fewer_epochs_than_were_learned_are_refused(run, tmp_path, capsys):
+    folder = copy_of(run, tmp_path)
+    folder.config.write_text(folder.config.read_text().replace("epochs: 2\n", "epochs: 1\n"))
+    assert main(["resume", str(folder.path), "--allow_change"]) == 2
+    said = capsys.readouterr().err
+    assert f"has learned 2 epochs, of 1; raise epochs in {folder.config} to 2 or more" in said
+
+
 def test_changed_data_is_shown_and_refused_unless_allowed(run, tmp_path, capsys):
     folder, data = copy_of(run, tmp_path), run.parent / "data"
     image = data / "images" / "2.png"

@@ -20,6 +20,11 @@ def test_each_row_has_a_test_that_exists():
             assert f"Row {number}:" in (ROOT / file).read_text(encoding="utf-8").splitlines()[0]
 
 
+def test_every_test_that_a_row_names_beside_its_own_exists():
+    named = [name for _, _, beside in ROWS for name in re.findall(r"tests/[\w/]+\.py", beside)]
+    assert named and all((ROOT / name).is_file() for name in named)
+
+
 def test_each_test_of_a_row_is_named_in_the_document():
     files = {
         path.relative_to(ROOT).as_posix() for path in Path(__file__).parent.glob("test_??_*.py")

@@ -164,3 +164,12 @@ def test_what_is_not_plain_sam_is_called_by_its_name(tmp_path, what):
     plain = dict(to_meta(weights_of(sam), sam.model.config))
     torch.save(STRANGERS[what](plain), tmp_path / "other.pth")
     assert what in refusal(tmp_path / "other.pth")
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+def test_a_name_that_tells_another_size_is_not_believed(tmp_path, depth):
+    sam, path = tiny_sam(depth=depth), tmp_path / "sam_vit_b_01ec64.pth"
+    torch.save(to_meta(weights_of(sam), sam.model.config), path)
+    loaded = load_sam(path)
+    assert loaded.model.config.vision_config.num_hidden_layers == depth
+    assert all(torch.equal(w, weights_of(loaded)[name]) for name, w in weights_of(sam).items())

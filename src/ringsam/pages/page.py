@@ -69,9 +69,10 @@ def chosen_picture(pictures: Pictures) -> Callable[[str], Picture]:
     """What turns the key in an address into its image."""
 
     def of_key(key: str) -> Picture:
-        if key not in pictures.by_key:
+        picture = pictures.by_key.get(key)
+        if picture is None or pictures.leads_out(picture):
             raise HTTPException(404, "no such image")
-        return pictures.by_key[key]
+        return picture
 
     return of_key
 

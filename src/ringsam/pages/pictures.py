@@ -38,6 +38,10 @@ class Pictures:
         self.left_out = left_out
         self.pixels = lru_cache(maxsize=_KEPT)(read_image)
 
+    def leads_out(self, picture: Picture) -> bool:
+        """Whether its file has since become a link to somewhere else."""
+        return not picture.path.resolve().is_relative_to(self.folder.resolve())
+
     def jpeg(
         self, picture: Picture, *, left: int, top: int, right: int | None, bottom: int | None
     ) -> bytes:

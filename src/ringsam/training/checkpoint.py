@@ -93,6 +93,11 @@ def newest_checkpoint(folder: Path, *, whole_epochs: bool = False) -> tuple[Path
     return None, refused
 
 
+def num_epochs_of(checkpoint: Path) -> int:
+    """How many it has learned, the one that it lies within among them."""
+    return int(checkpoint.stem.removeprefix("epoch=").partition("-")[0]) + 1
+
+
 def checkpoints_in(folder: Path) -> list[Path]:
     """The oldest first; one within an epoch stands before the one at its end."""
     return sorted(folder.glob("*.ckpt"))

@@ -11,7 +11,7 @@ from ringsam.errors import InputError
 from ringsam.runs import RunFolder, write_folder
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.changes import with_devices
-from ringsam.training.checkpoint import newest_checkpoint
+from ringsam.training.checkpoint import newest_checkpoint, num_epochs_of
 from ringsam.training.memory import (
     NOTHING_SMALLER,
     flags_of,
@@ -88,6 +88,9 @@ def _go_on(folder: RunFolder, boxes: TwoBoxData, config: Config, *, whole_epochs
     checkpoint, refused = newest_checkpoint(folder.checkpoints, whole_epochs=whole_epochs)
     for line in refused:
         print(f"skipped: {line}")
+    if checkpoint and (done := num_epochs_of(checkpoint)) > config.epochs:
+        mend = f"raise epochs in {folder.config} to {done} or more"
+        raise InputError(f"{checkpoint}: has learned {done} epochs, of {config.epochs}; {mend}")
     start = checkpoint.name if checkpoint else "the start: no checkpoint was finished"
     print(f"resuming {folder.path} from {start}")
     session = prepare(folder, boxes, load_sam(folder.original), config)
