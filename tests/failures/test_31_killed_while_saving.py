@@ -46,6 +46,8 @@ def test_a_run_killed_while_it_saves_resumes_to_the_same_weights(
     left = {path.name for path in folder.iterdir()}
     assert ".epoch=0001.ckpt.unfinished" in left
     assert "epoch=0000.ckpt" in left and "epoch=0001.ckpt" not in left
+    # Of a checkpoint within an epoch, whose name no later one writes over
+    (folder / ".epoch=0001-step=00000005.ckpt.unfinished").write_bytes(b"half of it")
     resumed = ringsam("resume", broken)
     assert resumed.returncode == 0 and "from epoch=0000.ckpt" in resumed.stdout
     names = [f"epoch=000{i}.ckpt{end}" for i in (1, 2) for end in ("", ".sha256")]

@@ -69,6 +69,17 @@ def test_the_batchnorm_statistics_of_the_student_are_taken_over():
     )
 
 
+def test_the_teacher_stays_in_eval_and_out_of_the_graph_when_all_else_is_trained():
+    teacher = EmaTeacher(build_student(), ema_decay=0.999)
+    nn.ModuleList([teacher]).train()
+    assert not any(module.training for module in teacher.modules())
+    before = copy.deepcopy(teacher.state_dict())
+    features = teacher(torch.randn(2, 3, 4, 4, requires_grad=True))
+    assert not features.projection.requires_grad
+    assert not any(weight.requires_grad for weight in teacher.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+
+
 def test_features_have_unit_length():
     features = build_student()(torch.randn(2, 3, 4, 4))
     torch.testing.assert_close(features.projection.norm(dim=1), torch.ones(2, 4, 4))
