@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from data.formats.written_labels import PAIRS, SIZES, coco_pairs, csv_two_boxes, put, write_images
+from data.formats.drawn_boxes import PAIRS, SIZES, put, write_images
+from data.formats.written_json import coco_pairs
+from data.formats.written_tables import csv_two_boxes
 from PIL import Image
 
 from ringsam.cli import main

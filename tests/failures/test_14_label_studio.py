@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from data.formats.written_labels import PAIRS, label_studio, write_images
+from data.formats.drawn_boxes import PAIRS, write_images
+from data.formats.written_json import label_studio
 
 from ringsam.data.formats import import_labels
 from ringsam.errors import InputError

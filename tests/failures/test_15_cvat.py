@@ -5,7 +5,8 @@ import re
 import time
 
 import pytest
-from data.formats.written_labels import PAIRS, cvat, put, write_images
+from data.formats.drawn_boxes import PAIRS, put, write_images
+from data.formats.written_xml import cvat
 
 from ringsam.cli import main
 from ringsam.data.formats import documents, import_labels
