@@ -186,4 +186,6 @@ def _images_of(
     if embedding.is_cuda:
         return embedding, image_index
     first, last = (int(image) for image in image_index.aminmax())
-    return embedding[first : last + 1], image_index - first
+    images = embedding[first : last + 1]
+    # Without gradients, a view would still say that it wants them.
+    return images if torch.is_grad_enabled() else images.detach(), image_index - first
