@@ -7,6 +7,7 @@ import torch
 from tiny import randomize, tiny_sam
 from transformers import SamModel
 
+from ringsam.sam import model
 from ringsam.sam.attention import FoldedAttention
 from ringsam.sam.model import Prompts
 
@@ -201,3 +202,21 @@ def test_passes_with_and_without_gradients_agree_to_the_last_bit(dtype):
         with torch.no_grad():
             without = sam.encode(images())
     assert with_gradients.requires_grad and torch.equal(with_gradients.detach(), without)
+
+
+def test_a_processors_cache_limits_what_is_decoded_at_once_and_changes_no_mask(monkeypatch):
+    sam, prompts = tiny_sam(), prompts_of("boxes")
+    embedding = sam.encode(images()).detach().requires_grad_()
+    expected = sam.decode(embedding, IMAGE_INDEX, prompts)
+    (wanted,) = torch.autograd.grad(expected.logits.square().sum(), embedding)
+    monkeypatch.setattr(model, "_CACHE_BYTES", 1)
+    calls: list[int] = []
+    sam.model.mask_decoder.register_forward_pre_hook(
+        lambda part, given: calls.append(len(given[0]))
+    )
+    found = sam.decode(embedding, IMAGE_INDEX, prompts)
+    assert calls == [1, 2, 1, 1]  # two objects each, with the images they are on
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    (grad,) = torch.autograd.grad(found.logits.square().sum(), embedding)
+    torch.testing.assert_close(grad, wanted, rtol=1e-5, atol=1e-5)
+    assert len(calls) == 4  # nothing was made again: memory is not short

@@ -51,16 +51,18 @@ def examine(data: Path, *, images_in: Path | None = None) -> Examination:
     images = _Images(source.name, folder)
     objects, num_rows = _Objects(source.name, images), Counter[str]()
     for name, rows in file.rows("images", "annotations"):
-        judge = images.judge if name == "images" else objects.judge
+        judged = images if name == "images" else objects
         for row in rows:
-            judge(num_rows[name], row)
+            judged.judge(num_rows[name], row)
             num_rows[name] += 1
     findings = [*file.findings, *images.findings, *objects.findings]
     findings += objects.big_boxes.hints(source.name)
-    table = images.table.finish()
+    growing = images.table
+    del images, objects, judged  # what was seen where takes as much memory as what is kept
+    usable, table = growing.usable(), growing.finish()
     if not len(table.object_ids):
         findings.append(_nothing_usable(source.name, num_rows["annotations"], findings))
-    records = ImageRecords(table, folder.root, images.table.usable())
+    records = ImageRecords(table, folder.root, usable)
     return Examination(folder, source, file.categories, records, tuple(findings))
 
 
@@ -109,8 +111,7 @@ class _Images:
     def place_of(self, fields: Row) -> int:
         """Which image an annotation is of; raises RowProblem."""
         image_id = whole_number(fields, "image_id")
-        place = self._by_id.find(image_id)
-        if place is None:
+        if (place := self._by_id.find(image_id)) is None:
             raise RowProblem(f"no image has the id {image_id}", "mend image_id or add the image")
         return place
 
@@ -121,8 +122,7 @@ class _Images:
         except InputError as error:
             raise UnreadableImage(str(error).removeprefix(f"{path}: ")) from error
         _compare_size(fields, image.size)
-        digest = hash_of(name)
-        place = self._by_path.find(digest)
+        place = self._by_path.find(digest := hash_of(name))
         if place is None:
             self._by_path.add(digest, len(self.table))
         elif self.table.path(place) == name:

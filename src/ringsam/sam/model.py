@@ -1,9 +1,8 @@
 """SAM with a seam: an encoder that can be cut in a frozen trunk and a tail, a decoder over objects of many images."""
 
 import hashlib
-from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +13,7 @@ from transformers import SamModel
 from ringsam.geometry import Boxes, Points
 from ringsam.sam.attention import fold_attention
 from ringsam.sam.decoder import share_image_side
+from ringsam.sam.stages import Patches, Stages
 
 Embedding = Float[Tensor, "b c h w"]
 DecoderPixels = Float[
@@ -22,6 +22,9 @@ DecoderPixels = Float[
 
 # Floats the decoder keeps for one object and one cell of the grid, per channel (measured: two layers, upscaling).
 _DECODER_FLOATS = 24
+_CACHE_BYTES = (
+    1 << 27
+)  # without a GPU, what the decoder works on at once: more is slower, it leaves the processor's cache
 
 
 class Prompts(NamedTuple):
@@ -41,36 +44,6 @@ class Decoded(NamedTuple):
     logits: Float[Tensor, "n 1 h w"]  # at a quarter of the input frame
     iou: Float[Tensor, " n"]  # as SAM predicts it
     pixels: DecoderPixels | None = None  # where asked for, at the logits' resolution
-
-
-class Patches(nn.Module):
-    """The encoder's first stage: patches and their positions."""
-
-    def __init__(self, encoder: Any) -> None:
-        super().__init__()
-        self.patch_embed = encoder.patch_embed
-        self.pos_embed = encoder.pos_embed
-
-    def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b h w c"]:
-        patches: Tensor = self.patch_embed(images)
-        return patches if self.pos_embed is None else patches + self.pos_embed
-
-
-class Stages(nn.Module):
-    """A run of consecutive encoder stages; without any it hands its input on."""
-
-    def __init__(self, stages: Iterable[nn.Module], *, checkpointing: bool = False) -> None:
-        super().__init__()
-        self.stages = nn.ModuleList(stages)
-        self.checkpointing = checkpointing
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        for stage in self.stages:
-            if self.checkpointing and torch.is_grad_enabled():
-                hidden = checkpoint(stage, hidden, use_reentrant=False)
-            else:
-                hidden = stage(hidden)
-        return hidden
 
 
 class Sam(nn.Module):
@@ -154,19 +127,19 @@ class Sam(nn.Module):
         memory_bytes: int = 1 << 30,
     ) -> Decoded:
         """One mask for each prompt, whichever image it is on; works in chunks that fit the memory given."""
-        if len(image_index) == 0:
+        num = len(image_index)
+        if num == 0:
             return self._decode_nothing(embedding, with_pixels=with_pixels)
-        chunk = max(1, memory_bytes // (embedding[0].numel() * _DECODER_FLOATS * 4))
+        an_object = embedding[0].numel() * _DECODER_FLOATS * 4
+        most = max(1, memory_bytes // an_object)
+        chunk = most if embedding.is_cuda else min(most, max(2, _CACHE_BYTES // an_object))
         # With gradients, a chunk's inner values are made again in the backward pass: memory stays a chunk's.
-        again = torch.is_grad_enabled() and len(image_index) > chunk
         decode = partial(self._decode, with_pixels=with_pixels)
-        if again:
+        if torch.is_grad_enabled() and num > most:
             decode = partial(checkpoint, decode, use_reentrant=False)
         chunks = [
-            decode(embedding, rows, prompts.rows(start, start + len(rows)))
-            for start, rows in zip(
-                range(0, len(image_index), chunk), image_index.split(chunk), strict=True
-            )
+            decode(*_images_of(embedding, rows), prompts.rows(start, start + len(rows)))
+            for start, rows in zip(range(0, num, chunk), image_index.split(chunk), strict=True)
         ]
         kept = [chunk if with_pixels else chunk[:2] for chunk in chunks]
         return Decoded(*(torch.cat(parts) for parts in zip(*kept, strict=True)))
@@ -204,3 +177,15 @@ class Sam(nn.Module):
         width = self.model.mask_decoder.upscale_conv2.out_channels
         pixels = logits.expand(-1, width, -1, -1) if with_pixels else None
         return Decoded(logits, connected.expand(0), pixels)
+
+
+def _images_of(
+    embedding: Embedding, image_index: Int[Tensor, " n"]
+) -> tuple[Float[Tensor, "some c h w"], Int[Tensor, " n"]]:
+    """Those that a chunk's objects are on, where it costs no wait for a GPU to know them; and where each then stands."""
+    if embedding.is_cuda:
+        return embedding, image_index
+    first, last = (int(image) for image in image_index.aminmax())
+    images = embedding[first : last + 1]
+    # Without gradients, a view would still say that it wants them.
+    return images if torch.is_grad_enabled() else images.detach(), image_index - first
