@@ -2,6 +2,7 @@
 
 import io
 import json
+import pickle
 import struct
 import zipfile
 from pathlib import Path
@@ -82,6 +83,23 @@ def test_a_checkpoint_whose_pickle_is_broken_is_refused(tmp_path, opcode):
             archive.writestr(f"archive/{name}", content)
     tally = tried(".ckpt", file.getvalue(), tmp_path)
     assert tally.refused == 1, tally.found.keys()
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_a_pth_that_names_a_function_in_a_hundred_thousand_letters_is_refused_at_once(
+    tmp_path, old_format
+):
+    pickled, file = b"\x80\x02c" + b"a" * 100_000 + b"\nb\n.", io.BytesIO()
+    if old_format:
+        for before in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}):
+            file.write(pickle.dumps(before, protocol=2))
+        file.write(pickled)
+    else:
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, content in {"data.pkl": pickled, "version": b"3\n"}.items():
+                archive.writestr(f"archive/{name}", content)
+    tally = tried(".pth", file.getvalue(), tmp_path)
+    assert tally.refused == 1 and tally.slowest < 1, tally.found.keys()
 
 
 def tried(parser: str, content: bytes, folder: Path) -> Tally:

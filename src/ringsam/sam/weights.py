@@ -1,9 +1,11 @@
 """Weights in and out: hub name, transformers folder, Meta's .pth, the bundled nano."""
 
 import pickle
+import pickletools
 import re
 import zipfile
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from ringsam.sam.preprocess import PIXEL_MEAN, PIXEL_STD
 from ringsam.sam.pretrained import empty_model, load_folder, load_hub, new_model, quietly
 
 NANO = Path(__file__).parent.parent / "assets" / "nano"
+_OLD_FORMAT_PICKLES = 5  # one behind the other, before the numbers
+_LONGEST_NAME = 1000  # letters, of a function; torch's own have some 30
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w-]*/[\w.-]+(?<!\.pth)")
 
 
@@ -111,14 +115,30 @@ def read_pth(path: Path) -> Mapping[str, Any]:
 
 
 def _refuse_altered(path: Path) -> None:
-    """Compare the file's own checksums, which torch writes but does not look at; torch never compresses."""
+    """Compare the file's own checksums, which torch writes but does not look at (it never compresses), and the names in its pickle."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
                 raise InputError(f"{path}: refused, it unpacks to more than it is; copy it again")
             altered = archive.testzip()
-        if altered:
-            raise InputError(f"{path}: damaged, {altered} in it was altered; copy it again")
+            if altered:
+                raise InputError(f"{path}: damaged, {altered} in it was altered; copy it again")
+            for name in archive.namelist():
+                if name.endswith("data.pkl"):
+                    _refuse_long_names(path, archive.read(name))
+        return
+    with path.open("rb") as file:
+        for _ in range(_OLD_FORMAT_PICKLES):
+            _refuse_long_names(path, file)
+
+
+def _refuse_long_names(path: Path, pickled: bytes | BufferedReader) -> None:
+    """What torch has to say about a function that it refuses, it searches in the square of the time of its name."""
+    for opcode, argument, _ in pickletools.genops(pickled):
+        if opcode.name == "GLOBAL" and len(str(argument)) > _LONGEST_NAME:
+            raise InputError(
+                f"{path}: refused, it names a function in {len(str(argument))} letters"
+            )
 
 
 def _adapted(run: RunFolder) -> Path:
