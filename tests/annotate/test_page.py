@@ -73,6 +73,23 @@ def open_image(page: Page, name: str) -> None:
     expect(page.locator("#size")).not_to_be_empty()
 
 
+def test_an_image_asked_for_while_another_is_on_its_way_is_shown(page):
+    shown = page.evaluate(
+        """() => new Promise((done) => {
+            const [first, second] = document.querySelectorAll("#images .row");
+            const shown = [];
+            new MutationObserver(([change]) => {
+                shown.push(change.target.textContent);
+                if (shown.length === 2) done(shown);
+            }).observe(document.getElementById("name"), { childList: true });
+            second.click();
+            first.click();
+        })"""
+    )
+    names = [row.get_attribute("title") for row in page.locator("#images .row").all()[:2]]
+    assert shown == names[::-1]
+
+
 FIRST = ([20, 15, 82, 84], [40, 38, 60, 61])
 NESTED = ([30, 28, 71, 70], [45, 44, 56, 57])  # lies in the first's big box
 

@@ -26,6 +26,7 @@ let index = 0;
 let sheet = null;
 let selection = null; // { key, name }: an object and the box that the arrows move
 let going = false; // to another image
+let wanted = null; // the one asked for meanwhile
 
 start().catch((error) => notice(error.message, "Reload", () => location.reload()));
 
@@ -42,7 +43,8 @@ async function start() {
 
 /** Show another image, once what was drawn on this one is saved. */
 async function go(next) {
-  if (!images[next] || going) return;
+  if (!images[next]) return;
+  if (going) return void (wanted = next);
   if (sheet?.unfinished()) return hint("Draw its small box, or Esc drops it.");
   going = true;
   try {
@@ -51,6 +53,9 @@ async function go(next) {
   } finally {
     going = false;
   }
+  const then = wanted;
+  wanted = null;
+  if (then !== null) await go(then);
 }
 
 /** Show the image of which SAM is least sure. */
