@@ -129,7 +129,8 @@ def _refuse_altered(path: Path) -> None:
         return
     with path.open("rb") as file:
         for _ in range(_OLD_FORMAT_PICKLES):
-            _refuse_long_names(path, file)
+            if file.peek(1):  # else it is none of torch's, which has a word of its own for that
+                _refuse_long_names(path, file)
 
 
 def _refuse_long_names(path: Path, pickled: bytes | BufferedReader) -> None:
