@@ -1,8 +1,9 @@
 """What many tests start from."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,15 @@ def disc_data(tmp_path_factory) -> Path:
 def sam_folder(tmp_path_factory) -> Path:
     """A tiny random SAM as a transformers folder."""
     return write_tiny_sam(tmp_path_factory.mktemp("sam") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real one, for the tests of one module; playwright allows no other loop in the thread while it runs."""
+    from browsing import running_browser
+
+    with running_browser() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """A SAM small enough for tests, and batches of drawn discs."""
 
+from dataclasses import replace
+
 import torch
 from transformers import (
     SamConfig,
@@ -62,4 +64,16 @@ def disc_batch(
         image_index=image_index,
         object_ids=torch.arange(num),
         gt_masks=masks,
+    )
+
+
+def without_objects(batch: Batch) -> Batch:
+    """The images alone."""
+    return replace(
+        batch,
+        big_boxes=batch.big_boxes[:0],
+        small_boxes=batch.small_boxes[:0],
+        image_index=batch.image_index[:0],
+        object_ids=batch.object_ids[:0],
+        gt_masks=None,
     )

@@ -82,6 +82,17 @@ def sound(ended: Ended) -> Ended:
     return ended
 
 
+def killed_after(arguments: Iterable[object], seconds: float, *, begun: Callable[[], bool]) -> bool:
+    """`kill -9` so long after it is seen to have begun; whether it still went on then."""
+    process = Running(arguments)
+    process.wait_for(begun)
+    time.sleep(seconds)
+    finished, ended = process.has_ended, process.kill()
+    if finished:
+        sound(ended)
+    return not finished
+
+
 @cache
 def _forking() -> ForkServerContext:
     context = multiprocessing.get_context("forkserver")

@@ -6,9 +6,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from benchmarks.faults.commands import Running, run, sound
+from benchmarks.faults.commands import Running, killed_after, run, sound
 from benchmarks.faults.subject import Outcome, Subject
 
 FORMATS = ("coco", "png", "labels", "yolo", "geojson")
@@ -44,21 +45,12 @@ def kills_in_prediction(made: Prediction, number: int, dice: random.Random) -> I
     """At moments spread over the whole of it."""
     for i in range(number):
         out = made.folder / f"prediction{i}" / "masks"
-        while not killed_at(made, out, dice.uniform(0, made.seconds)):
+        while not killed_after(
+            made.command(out), dice.uniform(0, made.seconds), begun=partial(begun, out)
+        ):
             shutil.rmtree(out.parent)  # it had ended before: the machine has more time for it now
             made.seconds *= 0.8
         yield started_again(made, out)
-
-
-def killed_at(made: Prediction, out: Path, seconds: float) -> bool:
-    """Whether it was not yet done so long after its first file."""
-    process = Running(made.command(out))
-    process.wait_for(lambda: begun(out))
-    time.sleep(seconds)
-    finished, ended = process.has_ended, process.kill()
-    if finished:
-        sound(ended)
-    return not finished
 
 
 def started_again(made: Prediction, out: Path) -> Outcome:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from benchmarks.faults.commands import Running, run, sound
+from benchmarks.faults.commands import Running, killed_after, run, sound
 from benchmarks.faults.dying import SAVING, STARTING, die_at
 from benchmarks.faults.subject import Left, Outcome, Subject
 from ringsam.errors import InputError
@@ -51,7 +51,9 @@ def kills_in_training(victim: Victim, number: int, dice: random.Random) -> Itera
     """At moments spread over the whole run, from its folder's first appearance to its end."""
     for i in range(number):
         out = victim.folder / f"training{i}"
-        while not killed_at(victim, out, dice.uniform(0, victim.seconds)):
+        while not killed_after(
+            victim.command(out), dice.uniform(0, victim.seconds), begun=out.exists
+        ):
             shutil.rmtree(out)  # it had ended before: the machine has more time for it now
             victim.seconds *= 0.8
         yield after_kill(victim, out)
@@ -78,17 +80,6 @@ def kills_before_the_settings(victim: Victim, number: int) -> Iterator[Outcome]:
             yield Outcome(False, False, note="it was not killed")
             continue
         yield started_again(victim, out)
-
-
-def killed_at(victim: Victim, out: Path, seconds: float) -> bool:
-    """Whether the run still went on so long after its folder appeared."""
-    process = Running(victim.command(out))
-    process.wait_for(out.exists)
-    time.sleep(seconds)
-    finished, ended = process.has_ended, process.kill()
-    if finished:
-        sound(ended)
-    return not finished
 
 
 def after_kill(victim: Victim, out: Path) -> Outcome:

@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browsing import (
-    Browser,
     Page,
     drag,
     draw,
     needs_browser,
     on_screen,
-    running_browser,
     served,
     visited,
 )
@@ -44,12 +42,6 @@ def address(folder) -> Iterator[str]:
     """The page's own command, and the link it prints."""
     with served("annotate", folder / "images", "--out", folder / "two_boxes.json") as link:
         yield link
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

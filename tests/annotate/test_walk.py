@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import Browser, Page, needs_browser, on_screen, running_browser, served, visited
+from browsing import Page, needs_browser, on_screen, served, visited
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -38,12 +38,6 @@ def folder(tmp_path_factory) -> Path:
 def address(folder) -> Iterator[str]:
     with served("annotate", folder / "images", "--out", folder / "two_boxes.json") as link:
         yield link
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import Browser, Page, draw, needs_browser, running_browser, served, visited
+from browsing import Page, draw, needs_browser, served, visited
 from documents.conftest import cut_sample
 from documents.pages import PAGES, ROOT
 from PIL import Image
@@ -27,12 +27,6 @@ PLACE = ROOT / "docs/images"
 DEMO = os.environ.get("RINGSAM_SCREENSHOTS")
 MAX_BYTES = 150_000
 NUM_COLOURS, LEAST_COLOURS = 256, 60
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module", autouse=True)

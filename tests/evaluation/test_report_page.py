@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from browsing import Browser, Page, needs_browser, running_browser, visited
+from browsing import Page, needs_browser, visited
 from evaluation.made_runs import draw_sheets, make_data, make_run
 from playwright.sync_api import expect
 
@@ -26,12 +26,6 @@ def address(tmp_path_factory) -> str:
     rows = (replace(row, category="ab"[row.object_id % 2]) for row in found.objects)
     write_evaluation(replace(found, objects=tuple(rows)), run.evaluation)
     return write_report(run).as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import disc_batch, tiny_sam
+from tiny import disc_batch, tiny_sam, without_objects
 
 from ringsam.batch import Batch
 from ringsam.config import MethodConfig
@@ -39,18 +39,11 @@ def test_any_number_of_rows_gives_a_finite_loss_with_its_graph(num_anchors, num_
 
 @pytest.mark.parametrize("without", ["anchors", "objects", "both"])
 def test_a_step_without_them_moves_nothing(without):
-    batch, none = disc_batch(), slice(0, 0)
+    batch = disc_batch()
     if without in ("anchors", "both"):
         batch = replace(batch, extents=torch.zeros_like(batch.extents))
     if without in ("objects", "both"):
-        batch = replace(
-            batch,
-            big_boxes=batch.big_boxes[none],
-            small_boxes=batch.small_boxes[none],
-            image_index=batch.image_index[none],
-            object_ids=batch.object_ids[none],
-            gt_masks=None,
-        )
+        batch = without_objects(batch)
     output, gradients = step(batch)
     assert len(output.contrast.anchors) == 0 and output.terms["contrast"] == 0
     assert not output.signal and not any(gradient.any() for gradient in gradients)

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from tiny import disc_batch, tiny_sam
+from tiny import disc_batch, tiny_sam, without_objects
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -40,15 +40,7 @@ def without(batch: Batch, reason: str) -> Batch:
         return replace(batch, big_boxes=whole.clone())
     if reason == "no trusted mask":
         return batch
-    none = slice(0, 0)
-    return replace(
-        batch,
-        big_boxes=batch.big_boxes[none],
-        small_boxes=batch.small_boxes[none],
-        image_index=batch.image_index[none],
-        object_ids=batch.object_ids[none],
-        gt_masks=None,
-    )
+    return without_objects(batch)
 
 
 class Step(nn.Module):

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from tiny import disc_batch, tiny_sam
+from tiny import disc_batch, tiny_sam, without_objects
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -80,15 +80,7 @@ def without(batch: Batch, what: str) -> Batch:
     """The batch in which nothing can be learned, for this reason."""
     if what == "no anchor":
         return replace(batch, extents=torch.zeros_like(batch.extents))
-    none = slice(0, 0)
-    return replace(
-        batch,
-        big_boxes=batch.big_boxes[none],
-        small_boxes=batch.small_boxes[none],
-        image_index=batch.image_index[none],
-        object_ids=batch.object_ids[none],
-        gt_masks=None,
-    )
+    return without_objects(batch)
 
 
 def step_with_an_empty_rank(rank: int, *, what: str) -> list[torch.Tensor]:

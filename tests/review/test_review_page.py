@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import Browser, Page, draw, needs_browser, on_screen, running_browser, served, visited
+from browsing import Page, draw, needs_browser, on_screen, served, visited
 from evaluation.made_runs import HOSTILE_NAME, make_data
 from playwright.sync_api import expect
 
@@ -26,12 +26,6 @@ def address(run, data) -> Iterator[str]:
     boxes = ("--boxes", data / "annotations.json", "--out", data / "accepted.json")
     with served("review", run.path, data / "images", *boxes) as link:
         yield link
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
 
 
 @pytest.fixture
