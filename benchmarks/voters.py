@@ -50,6 +50,7 @@ def votes(sam: Sam, batch: Batch) -> dict[str, Tensor]:
     shape = shape_prior(batch, grid=GRID)
     colours = (sharp + smooth) / 2
     thirds = (colours + shape + teacher) / 3
+    quarters = colours / 4 + shape / 4 + teacher / 2
     return {
         "colours as they are": sharp,
         "colours smoothed": smooth,
@@ -59,7 +60,10 @@ def votes(sam: Sam, batch: Batch) -> dict[str, Tensor]:
         "colours 1/2, place 1/4, teacher 1/4": colours / 2 + shape / 4 + teacher / 4,
         "thirds": thirds,
         "place, and the object's own colours": follow_colours(shape, batch, weight=0.5),
-        "thirds, and the object's own colours: best": follow_colours(thirds, batch, weight=0.5),
+        "thirds, and the object's own colours": follow_colours(thirds, batch, weight=0.5),
+        "quarters, teacher 1/2, and the object's own colours: best": follow_colours(
+            quarters, batch, weight=0.5
+        ),
     }
 
 

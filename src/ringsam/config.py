@@ -111,7 +111,7 @@ class OptimConfig:
     lr_encoder: Rate = 2e-6
     """Learning rate of the encoder, at the width that `lr_width` names."""
     lr_width: PositiveInt | None = None
-    """Width of the encoder that `lr_encoder` is meant for: rate times lr_width / width (Yang 2022). None: as it stands."""
+    """Width of the encoder that `lr_encoder` is meant for: rate times (lr_width / width) squared. None: as it stands."""
     lr_head: Rate = 1e-3
     """Learning rate of the projection head."""
     weight_decay: Weight = 1e-4

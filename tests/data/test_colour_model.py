@@ -51,11 +51,12 @@ def test_the_same_image_and_boxes_give_the_same_mask():
     assert np.array_equal(first, second)
 
 
-def test_an_image_that_is_all_box_gives_the_core():
+def test_of_an_object_without_background_the_readings_differ_all_over_the_ring():
     pixels, _ = drawn_disc()
-    mask = colour_mask(pixels, boxes(0, 0, 100, 80), boxes(40, 30, 60, 50))
-    assert mask[35:45, 45:55].all()
-    assert not mask[:20].any()
+    sharp, smooth = colour_masks(pixels, boxes(0, 0, 100, 80), boxes(40, 30, 60, 50))
+    core = np.zeros((80, 100), dtype=bool)
+    core[30:50, 40:60] = True
+    assert sharp.all() and np.array_equal(smooth, core)
 
 
 @given(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import disc_batch
 
-from ringsam.method.colours import fit_mixture, follow_colours, windows_of
+from ringsam.method.colours import fit_mixture, follow_colours, move_odds, windows_of
 from ringsam.method.self_training import shape_prior
 
 GRID = 32
@@ -50,6 +50,23 @@ def test_a_mixture_has_the_density_of_its_two_weighted_clouds():
         for p in range(part.start or 0, part.stop or len(found), 37):
             expected = float(share + cloud.log_prob(colours[0, p].double()) + whole)
             assert found[p].max().item() == pytest.approx(expected, abs=0.05)
+
+
+def test_the_surer_of_a_pixel_the_more_it_counts_in_the_fit_by_the_square():
+    batch = disc_batch(num_images=1, per_image=1)
+    windows = windows_of(batch)
+    side = int(windows.terms.shape[1] ** 0.5)
+    belief = torch.rand(1, side * side, generator=torch.Generator().manual_seed(0))
+    found = move_odds(belief, windows, weight=0.5)
+    odds, moved = belief.clamp(0.02, 0.98).logit(), belief
+    for _ in range(2):
+        moved = torch.where(windows.core, 1.0, torch.where(windows.outside, 0.0, moved))
+        told = torch.zeros_like(odds)
+        for weights, sign in ((moved * moved, 1), ((1 - moved) * (1 - moved), -1)):
+            first, second = (windows.terms @ fit_mixture(windows.terms, weights).mT).unbind(dim=2)
+            told += sign * torch.logaddexp(first, second)
+        moved = 1 / (1 + torch.exp(-odds - 0.5 * told.clamp(-6, 6)))
+    torch.testing.assert_close(found, moved, atol=1e-5, rtol=1e-4)
 
 
 def test_colours_draw_the_object_out_of_a_belief_that_knows_only_the_place():

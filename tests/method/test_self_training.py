@@ -61,6 +61,28 @@ def test_the_shape_prior_is_an_ellipse_half_way_between_the_boxes():
         assert prior[n, r, c].item() == pytest.approx(expected, rel=1e-4, abs=1e-7)
 
 
+def test_the_shape_prior_goes_on_past_a_border_that_cuts_the_object():
+    batch = disc_batch()
+    side = float(batch.images.shape[-1])
+    touching, near = batch.big_boxes.clone(), batch.big_boxes.clone()
+    touching[0, 0], near[0, 0] = 0.0, 0.1 * side  # the left side
+    touching[1, 3], near[1, 3] = float(batch.extents[batch.image_index[1], 0]), 0.9 * side
+    cut, free = (
+        shape_prior(replace(batch, big_boxes=boxes), grid=GRID) for boxes in (touching, near)
+    )
+    row = int(batch.small_boxes[0, [1, 3]].mean() / side * GRID)
+    column = int(batch.small_boxes[1, [0, 2]].mean() / side * GRID)
+    assert cut[0, row, 0] > 0.5 > free[0, row, 0]
+    assert cut[1, -1, column] > 0.5 > free[1, -1, column]
+    x1, y1, x2, y2 = ((touching[0] + batch.small_boxes[0]) / 2).tolist()
+    x1 = -0.1 * touching[0, 2].item()  # a tenth of the big box's width beyond
+    for r, c in [(row, 0), (3, 5), (20, 9)]:
+        x, y = ((place + 0.5) * side / GRID for place in (c, r))
+        radius = ((2 * x - x1 - x2) / (x2 - x1)) ** 2 + ((2 * y - y1 - y2) / (y2 - y1)) ** 2
+        expected = math.exp(-softplus(4 * (radius - 1)))
+        assert cut[0, r, c].item() == pytest.approx(expected, rel=1e-4, abs=1e-7)
+
+
 def test_with_no_other_voter_the_teacher_has_the_whole_vote():
     batch = disc_batch()
     regions = box_regions(batch, grid=GRID)

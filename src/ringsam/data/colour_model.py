@@ -20,7 +20,10 @@ _MEDIAN_PX = 5  # of the crop
 def colour_masks(
     pixels: Pixels, big_box: npt.NDArray[np.float32], small_box: npt.NDArray[np.float32]
 ) -> Masks:
-    """Two readings of one object, (2, height, width): as it is, and smoothed. Where they differ, colours do not tell."""
+    """Two readings of one object, (2, height, width): as it is, and smoothed. Where they differ, colours do not tell.
+
+    So of an object with no background around it they differ all over the ring.
+    """
     readings = [colour_mask(pixels, big_box, small_box, smooth=smooth) for smooth in (False, True)]
     return np.stack(readings)
 
@@ -35,9 +38,9 @@ def colour_mask(
     """The object's mask (height, width): the small box is object, outside the big box is not, colours decide the ring.
 
     The whole ring begins as object. With `smooth`, for images of much grain, a median takes the grain
-    away first, and only the ellipse half way between the boxes begins as object. Where a colour model
-    cannot be fitted (a crop of a few pixels) the mask is the small box. The same image and boxes
-    always give the same mask.
+    away first, and only the ellipse half way between the boxes begins as object. Where no background is
+    left to learn from (the big box is all of the image) the mask is the big box, with `smooth` the small
+    one. The same image and boxes always give the same mask.
     """
     height, width = pixels.shape[:2]
     left, top, right, bottom = _window(big_box, height=height, width=width)
@@ -57,7 +60,10 @@ def colour_mask(
         beyond = ellipse_radius(between, height=size[1], width=size[0])[0].numpy() > 1
         seeds[(seeds == cv2.GC_PR_FGD) & beyond] = cv2.GC_PR_BGD
     seeds[_rows_columns(small, seeds.shape)] = cv2.GC_FGD
-    found = _cut(crop, seeds)
+    if (seeds == cv2.GC_BGD).any():
+        found = _cut(crop, seeds)
+    else:
+        found = (seeds == cv2.GC_FGD) if smooth else np.full_like(seeds, 1, dtype=np.bool_)
     mask = np.zeros((height, width), dtype=np.bool_)
     full = cv2.resize(
         found.astype(np.uint8), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR
@@ -82,10 +88,8 @@ def _rows_columns(box: npt.NDArray[np.float32], shape: tuple[int, ...]) -> tuple
 
 
 def _cut(crop: Pixels, seeds: npt.NDArray[np.uint8]) -> Mask:
-    """GrabCut's answer on the crop; the seeds' object where there is no background to learn from."""
+    """GrabCut's answer on the crop; it needs some certain background to learn from."""
     core: Mask = seeds == cv2.GC_FGD
-    if not (seeds == cv2.GC_BGD).any():
-        return core
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.setRNGSeed(0)
     cv2.grabCut(crop, seeds, (0, 0, 0, 0), *models, _NUM_ROUNDS, cv2.GC_INIT_WITH_MASK)

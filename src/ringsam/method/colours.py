@@ -51,7 +51,7 @@ def follow_colours(belief: SoftMasks, batch: Batch, *, weight: float) -> SoftMas
         frame = torch.zeros_like(windows.boxes)
         frame[:, 2:] = batch.images.shape[-1]
         seen = _resample(belief.float(), source=frame, onto=windows.boxes, side=_SIDE)
-        moved = _move_odds(seen.flatten(1), windows, weight=weight).unflatten(1, (_SIDE, -1))
+        moved = move_odds(seen.flatten(1), windows, weight=weight).unflatten(1, (_SIDE, -1))
         grid = belief.shape[-1]
         fine = _resample(moved, source=windows.boxes, onto=frame, side=2 * grid)
         return F.avg_pool2d(fine, 2)
@@ -90,14 +90,18 @@ def fit_mixture(terms: Terms, weights: Weights) -> Mixture:
     return mixture
 
 
-def _move_odds(belief: Weights, windows: Windows, *, weight: float) -> Weights:
+def move_odds(belief: Weights, windows: Windows, *, weight: float) -> Weights:
+    """The belief with its log odds moved; in the fits a pixel counts by the square of what is believed of it.
+
+    So that the many of which little is believed do not blur the few that are sure.
+    """
     before = belief.clamp(_UNSURE, 1 - _UNSURE).logit()
     known, core = windows.core | windows.outside, windows.core.float()
     on_image = windows.on_image.float()
     for _ in range(_ROUNDS):
         belief = torch.where(known, core, belief)
-        inside = fit_mixture(windows.terms, belief * on_image)
-        around = fit_mixture(windows.terms, (1 - belief) * on_image)
+        inside = fit_mixture(windows.terms, belief.square() * on_image)
+        around = fit_mixture(windows.terms, (1 - belief).square() * on_image)
         told = _log_density(windows.terms, inside) - _log_density(windows.terms, around)
         belief = (before + weight * told.clamp(-_MOST, _MOST)).sigmoid()
     return belief

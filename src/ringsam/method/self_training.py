@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ringsam.batch import Batch
 from ringsam.config import MethodConfig
 from ringsam.draws import Draws
-from ringsam.geometry import Cells, cells_inside, cells_touched, ellipse_radius
+from ringsam.geometry import Boxes, Cells, cells_inside, cells_touched, ellipse_radius
 from ringsam.method.colours import SoftMasks, follow_colours
 from ringsam.method.losses import Scalar
 from ringsam.method.pixel_contrast import pixel_contrast_loss
@@ -27,6 +27,7 @@ PerObject = Float[Tensor, " n"]
 _STEEPNESS = (
     4.0  # of the shape prior: 0.98 in the middle of its ellipse, 0.02 at 1.4 times its radius
 )
+_BEYOND = 0.1  # of the big box's side: how far past the image's border the shape prior goes on
 
 
 class BoxRegions(NamedTuple):
@@ -69,11 +70,31 @@ def box_regions(batch: Batch, *, grid: int) -> BoxRegions:
 
 
 def shape_prior(batch: Batch, *, grid: int) -> SoftMasks:
-    """How likely each mask pixel is object by its place alone: 1/2 on the ellipse half way between the boxes."""
-    between = (batch.big_boxes + batch.small_boxes) / 2
+    """How likely each mask pixel is object by its place alone: 1/2 on the ellipse half way between the boxes.
+
+    Where the image's border cuts the big box the object is taken to go on beyond it, and so does the ellipse.
+    """
     stride = batch.images.shape[-1] / grid
-    radius = ellipse_radius(between, height=grid, width=grid, stride=stride)
+    between = (batch.big_boxes + batch.small_boxes) / 2
+    beyond = continue_past(batch.big_boxes, share=_BEYOND)
+    cut = cut_sides(batch, within=stride)
+    radius = ellipse_radius(
+        torch.where(cut, beyond, between), height=grid, width=grid, stride=stride
+    )
     return (_STEEPNESS * (1 - radius)).sigmoid()
+
+
+def cut_sides(batch: Batch, *, within: float) -> Bool[Tensor, "n 4"]:
+    """Which sides of the big boxes lie at their image's border, to `within` input pixels."""
+    height, width = batch.extents[batch.image_index].to(batch.big_boxes).unbind(dim=1)
+    x1, y1, x2, y2 = batch.big_boxes.unbind(dim=1)
+    return torch.stack([x1, y1, width - x2, height - y2], dim=1) <= within
+
+
+def continue_past(boxes: Boxes, *, share: float) -> Boxes:
+    """The boxes with every side moved out by a share of the box's own width or height."""
+    more = share * (boxes[:, 2:] - boxes[:, :2])
+    return torch.cat([boxes[:, :2] - more, boxes[:, 2:] + more], dim=1)
 
 
 def make_targets(

@@ -29,10 +29,14 @@ def parameter_groups(adaptation: Adaptation, optim: OptimConfig) -> list[dict[st
 
 
 def encoder_rate(sam: Sam, optim: OptimConfig) -> float:
-    """`lr_encoder`, scaled from the width it is meant for to this encoder's."""
+    """`lr_encoder`, scaled from the width it is meant for to this encoder's: half the width, four times the rate.
+
+    By the square, and not by the width itself (Yang 2022), so that one recipe reaches from what a SAM of width 128 needs in a
+    few dozen steps (1.2e-3) to what SAM's ViT-B is fine-tuned with (3e-5).
+    """
     if optim.lr_width is None:
         return optim.lr_encoder
-    return optim.lr_encoder * optim.lr_width / sam.width
+    return optim.lr_encoder * (optim.lr_width / sam.width) ** 2
 
 
 def cosine(step: int, num_steps: int) -> float:
