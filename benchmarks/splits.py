@@ -3,10 +3,12 @@
 python -m benchmarks.splits ROOT --out VALIDATION
 
 Every third image of a training part becomes the test part of a set of the same name, the others its training part; of large
-sets the first `most` images only. Training sees the two boxes alone, as ever.
+sets the first `most` images only. Where one thing was photographed several times, `same_thing` keeps its images on one side.
+Training sees the two boxes alone, as ever.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
@@ -30,6 +32,9 @@ class Arguments:
     """The data sets of ROOT to take; all of them where not given."""
     most: int = 120
     """Images of a set."""
+    same_thing: int | None = None
+    """Images show the same thing when the last numbers in their names differ by at most this, in steps; then every third
+    thing goes to the test part. Every image by itself where not given."""
 
 
 def read_labels(path: Path) -> dict[str, Any]:
@@ -49,12 +54,37 @@ def write_part(source: Path, target: Path, labels: str, images: list[dict[str, A
         copyfile(source / name, target / name)
 
 
+def things(images: list[dict[str, Any]], same_thing: int) -> list[list[dict[str, Any]]]:
+    """The images of each thing, in the order of their numbers."""
+    numbered = sorted((last_number(image["file_name"]), image["id"], image) for image in images)
+    found: list[list[dict[str, Any]]] = []
+    before = None
+    for number, _, image in numbered:
+        if before is None or number - before > same_thing:
+            found.append([])
+        found[-1].append(image)
+        before = number
+    return found
+
+
+def last_number(name: str) -> int:
+    numbers = re.findall(r"\d+", name)
+    if not numbers:
+        raise ValueError(f"{name} has no number, so --same-thing cannot tell what it shows")
+    return int(numbers[-1])
+
+
 def main(arguments: Arguments) -> None:
     """Write every set."""
     for data in data_sets(arguments.root, "train", arguments.data):
         source, target = data / "train", arguments.out / data.name
         images = read_labels(source / "two_boxes.json")["images"][: arguments.most]
-        validation = images[::EVERY]
+        if arguments.same_thing is None:
+            validation = images[::EVERY]
+        else:
+            validation = [
+                i for thing in things(images, arguments.same_thing)[::EVERY] for i in thing
+            ]
         learning = [image for image in images if image not in validation]
         write_part(source, target / "train", "two_boxes.json", learning)
         write_part(source, target / "train", "annotations.json", learning)

@@ -14,6 +14,7 @@ from tiny import disc_batch, tiny_sam
 from benchmarks.ablations import ABLATIONS, CHANGES
 from benchmarks.recipes import Arguments, main
 from benchmarks.shifted import write_set
+from benchmarks.splits import things
 from benchmarks.tables import put_row
 from benchmarks.voters import judge
 from benchmarks.wesam import WesamAdaptation, strong_view
@@ -139,6 +140,15 @@ def test_a_shifted_set_has_boxes_as_people_draw_them(tmp_path):
             core = mask[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))]
             assert core.mean() >= 0.9
     assert not read_two_boxes(tmp_path / "set" / "two_boxes.json").has_masks
+
+
+def test_photographs_of_one_thing_are_cut_together():
+    names = ["b_exp2_num_700.jpg", "a_exp1_num_100.jpg", "a_exp3_num_160.jpg", "a_exp2_num_120.jpg"]
+    images = [{"file_name": name, "id": id_} for id_, name in enumerate(names)]
+    cut = [[image["id"] for image in thing] for thing in things(images, 50)]
+    assert cut == [[1, 3, 2], [0]]  # 100 and 160 by way of 120
+    with pytest.raises(ValueError, match=r"lesion\.png has no number"):
+        things([{"file_name": "lesion.png", "id": 0}], 50)
 
 
 def test_every_voter_is_judged(disc_data, sam_folder):
