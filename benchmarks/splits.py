@@ -54,8 +54,10 @@ def write_part(source: Path, target: Path, labels: str, images: list[dict[str, A
         copyfile(source / name, target / name)
 
 
-def things(images: list[dict[str, Any]], same_thing: int) -> list[list[dict[str, Any]]]:
-    """The images of each thing, in the order of their numbers."""
+def things(images: list[dict[str, Any]], same_thing: int | None) -> list[list[dict[str, Any]]]:
+    """The images of each thing, in the order of their numbers; each image by itself where `same_thing` is None."""
+    if same_thing is None:
+        return [[image] for image in images]
     numbered = sorted((last_number(image["file_name"]), image["id"], image) for image in images)
     found: list[list[dict[str, Any]]] = []
     before = None
@@ -79,12 +81,8 @@ def main(arguments: Arguments) -> None:
     for data in data_sets(arguments.root, "train", arguments.data):
         source, target = data / "train", arguments.out / data.name
         images = read_labels(source / "two_boxes.json")["images"][: arguments.most]
-        if arguments.same_thing is None:
-            validation = images[::EVERY]
-        else:
-            validation = [
-                i for thing in things(images, arguments.same_thing)[::EVERY] for i in thing
-            ]
+        shown = things(images, arguments.same_thing)
+        validation = [image for thing in shown[::EVERY] for image in thing]
         learning = [image for image in images if image not in validation]
         write_part(source, target / "train", "two_boxes.json", learning)
         write_part(source, target / "train", "annotations.json", learning)

@@ -81,6 +81,12 @@ def box_centers(boxes: Boxes) -> Float[Tensor, "n 2"]:
     return (boxes[:, :2] + boxes[:, 2:]) / 2
 
 
+def grow_boxes(boxes: Boxes, share: float) -> Boxes:
+    """The boxes with every side moved out by a share of the box's own width or height."""
+    more = share * (boxes[:, 2:] - boxes[:, :2])
+    return torch.cat([boxes[:, :2] - more, boxes[:, 2:] + more], dim=1)
+
+
 def cells_inside(boxes: Boxes, *, grid: int, stride: float) -> Cells:
     """Cells that lie wholly in the box, and always the one that holds its centre."""
     start, end = _cell_edges(grid, stride, boxes)

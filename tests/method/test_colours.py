@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import disc_batch
+from tiny import disc_batch, without_objects
 
 from ringsam.method.colours import fit_mixture, follow_colours, move_odds, windows_of
 from ringsam.method.self_training import shape_prior
@@ -132,10 +132,5 @@ def test_half_precision_around_it_changes_nothing():
 
 
 def test_no_objects_give_no_targets():
-    batch = disc_batch()
-    none = torch.zeros(0, dtype=torch.long)
-    empty = replace(
-        batch, big_boxes=batch.big_boxes[:0], small_boxes=batch.small_boxes[:0],
-        image_index=none, object_ids=none, gt_masks=None,
-    )  # fmt: skip
+    empty = without_objects(disc_batch())
     assert follow_colours(torch.zeros(0, GRID, GRID), empty, weight=0.5).shape == (0, GRID, GRID)

@@ -63,7 +63,7 @@ def colour_mask(
     if (seeds == cv2.GC_BGD).any():
         found = _cut(crop, seeds)
     else:
-        found = (seeds == cv2.GC_FGD) if smooth else np.full_like(seeds, 1, dtype=np.bool_)
+        found = seeds == cv2.GC_FGD if smooth else seeds != cv2.GC_BGD
     mask = np.zeros((height, width), dtype=np.bool_)
     full = cv2.resize(
         found.astype(np.uint8), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ringsam.batch import Batch
-from ringsam.geometry import Boxes
+from ringsam.geometry import Boxes, grow_boxes
 
 SoftMasks = Float[Tensor, "n h w"]
 Weights = Float[Tensor, "n p"]
@@ -59,8 +59,7 @@ def follow_colours(belief: SoftMasks, batch: Batch, *, weight: float) -> SoftMas
 
 def windows_of(batch: Batch) -> Windows:
     """Colours and certainty of the pixels in and around each big box."""
-    margin = _MARGIN * (batch.big_boxes[:, 2:] - batch.big_boxes[:, :2])
-    boxes = torch.cat([batch.big_boxes[:, :2] - margin, batch.big_boxes[:, 2:] + margin], dim=1)
+    boxes = grow_boxes(batch.big_boxes, _MARGIN)
     x, y = _places(boxes, side=2 * _SIDE)
     last = batch.images.shape[-1] - 1
     column, row = (place.long().clamp(0, last) for place in (x, y))

@@ -14,7 +14,7 @@ from torch import Tensor
 from ringsam.batch import Batch
 from ringsam.config import MethodConfig
 from ringsam.draws import Draws
-from ringsam.geometry import Boxes, Cells, cells_inside, cells_touched, ellipse_radius
+from ringsam.geometry import Cells, cells_inside, cells_touched, ellipse_radius, grow_boxes
 from ringsam.method.colours import SoftMasks, follow_colours
 from ringsam.method.losses import Scalar
 from ringsam.method.pixel_contrast import pixel_contrast_loss
@@ -76,7 +76,7 @@ def shape_prior(batch: Batch, *, grid: int) -> SoftMasks:
     """
     stride = batch.images.shape[-1] / grid
     between = (batch.big_boxes + batch.small_boxes) / 2
-    beyond = continue_past(batch.big_boxes, share=_BEYOND)
+    beyond = grow_boxes(batch.big_boxes, _BEYOND)
     cut = cut_sides(batch, within=stride)
     radius = ellipse_radius(
         torch.where(cut, beyond, between), height=grid, width=grid, stride=stride
@@ -89,12 +89,6 @@ def cut_sides(batch: Batch, *, within: float) -> Bool[Tensor, "n 4"]:
     height, width = batch.extents[batch.image_index].to(batch.big_boxes).unbind(dim=1)
     x1, y1, x2, y2 = batch.big_boxes.unbind(dim=1)
     return torch.stack([x1, y1, width - x2, height - y2], dim=1) <= within
-
-
-def continue_past(boxes: Boxes, *, share: float) -> Boxes:
-    """The boxes with every side moved out by a share of the box's own width or height."""
-    more = share * (boxes[:, 2:] - boxes[:, :2])
-    return torch.cat([boxes[:, :2] - more, boxes[:, 2:] + more], dim=1)
 
 
 def make_targets(
