@@ -14,6 +14,7 @@ import tyro
 
 from benchmarks.splits import read_labels, write_part
 from benchmarks.tables import RESULTS, data_sets, publish
+from ringsam.bench.plot import Gain
 from ringsam.bench.runs import Bench, run_rows
 
 
@@ -43,8 +44,8 @@ def subset(data: Path, size: int, runs: Path) -> Path:
     return folder
 
 
-def lines(arguments: Arguments) -> Iterator[str]:
-    """A row for each set and size."""
+def lines(arguments: Arguments, gains: dict[str, list[Gain]]) -> Iterator[str]:
+    """A row for each set and size; `gains` is told what they show."""
     chosen = f" --data {' '.join(arguments.data)}" if arguments.data else ""
     sizes = " ".join(map(str, arguments.sizes))
     yield "# How many images are enough\n"
@@ -53,6 +54,7 @@ def lines(arguments: Arguments) -> Iterator[str]:
         f"--seed {arguments.seed} --input-size {arguments.input_size}{chosen}`\n"
     )
     yield "mIoU over the test objects; nano; each run sees as many images in all as two epochs of the whole part.\n"
+    yield f"![what is gained from so many images]({arguments.table.stem}.svg)\n"
     yield "| data | images | epochs | big box, over zero-shot | both boxes, over zero-shot |"
     yield "|---|---|---|---|---|"
     for data in data_sets(arguments.root, "train", arguments.data):
@@ -71,15 +73,21 @@ def lines(arguments: Arguments) -> Iterator[str]:
             rows = run_rows(
                 subset(data, size, arguments.runs), arguments.recipe, arguments.seed, wanted
             )
-            gains = " | ".join(
-                f"{row.adapted:.4f}, {row.adapted - row.zero_shot:+.4f}" for row in rows
+            over = [row.adapted - row.zero_shot for row in rows]
+            names = ("big box", "both boxes")
+            gains[f"{data.name}, {size} images"] = [
+                (name, gain, None) for name, gain in zip(names, over, strict=True)
+            ]
+            told = " | ".join(
+                f"{row.adapted:.4f}, {gain:+.4f}" for row, gain in zip(rows, over, strict=True)
             )
-            yield f"| {data.name} | {size} | {epochs} | {gains} |"
+            yield f"| {data.name} | {size} | {epochs} | {told} |"
 
 
 def main(arguments: Arguments) -> None:
     """Print the table as it grows, then write it."""
-    publish(lines(arguments), arguments.table)
+    gains: dict[str, list[Gain]] = {}
+    publish(lines(arguments, gains), arguments.table, gains)
 
 
 if __name__ == "__main__":

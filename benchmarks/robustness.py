@@ -7,10 +7,10 @@ box's extent, outwards where positive. Forgetting, on drawn images as nano was p
 with the original's, the same boxes, and of both with the truth.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,12 @@ import tyro
 from benchmarks.tables import RESULTS, data_sets, publish
 from pretrain.batches import tight_box
 from pretrain.drawn import draw
+from ringsam.bench.plot import Gain
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import ImageRecord, decode_masks, read_pixels
 from ringsam.evaluation.evaluate import load_models, scorable
 from ringsam.metrics import iou
+from ringsam.predict import Predictor
 from ringsam.runs import RunFolder
 
 MOVES = {
@@ -64,21 +66,18 @@ def moved(record: ImageRecord, outwards: float, jitter: float) -> npt.NDArray[np
     return np.concatenate([low, high], axis=1).astype(np.float32)
 
 
-def box_noise(data: Path, run: Path) -> Iterator[tuple[str, float, float]]:
-    """For each move of the boxes: its name, mIoU of the original and of the adapted SAM."""
-    models = load_models(run)
+def box_noise(data: Path, models: Mapping[str, Predictor]) -> Iterator[dict[str, float]]:
+    """For each move of the boxes: mIoU of each model."""
     records = scorable(read_two_boxes(data / "test" / "annotations.json"))
-    for name, (outwards, jitter) in MOVES.items():
+    for outwards, jitter in MOVES.values():
         found: dict[str, list[torch.Tensor]] = {model: [] for model in models}
         for record in records:
             boxes = moved(record, outwards, jitter)
             truth, pixels = decode_masks(record), read_pixels(record)
             assert truth is not None
             for model, predictor in models.items():
-                masks = predictor.predict(pixels, boxes).masks
-                found[model].append(iou(masks, truth))
-        means = [float(torch.cat(found[model]).mean()) for model in ("zero_shot", "adapted")]
-        yield name, means[0], means[1]
+                found[model].append(iou(predictor.predict(pixels, boxes).masks, truth))
+        yield {model: float(torch.cat(scores).mean()) for model, scores in found.items()}
 
 
 def forgetting(run: Path) -> tuple[float, float, float]:
@@ -99,28 +98,35 @@ def forgetting(run: Path) -> tuple[float, float, float]:
     return means[0], means[1], means[2]
 
 
-def lines(arguments: Arguments) -> Iterator[str]:
-    """Two tables, row by row."""
+def lines(arguments: Arguments, gains: dict[str, list[Gain]]) -> Iterator[str]:
+    """Two tables, row by row; `gains` is told what the first shows."""
     runs = {
         data: [arguments.runs / f"{data.name}-{arguments.recipe}-{s}" for s in arguments.seeds]
         for data in data_sets(arguments.root, "test")
     }
-    runs = {
+    finished = {
         data: [run for run in found if RunFolder(run).adapted.is_dir()]
         for data, found in runs.items()
     }
+    runs = {data: found for data, found in finished.items() if found}
     seeds = " ".join(map(str, arguments.seeds))
     yield "# Other boxes, other images\n"
     yield f"`python -m benchmarks.robustness ROOT --runs RUNS --recipe {arguments.recipe} --seeds {seeds}`\n"
     yield "mIoU by the big box, before and after the adaptation, means over seeds; the worst is of one seed.\n"
+    yield f"![what is gained by other boxes]({arguments.table.stem}.svg)\n"
     yield "| data | boxes at test | seeds | zero-shot | adapted | difference | the worst |"
     yield "|---|---|---|---|---|---|---|"
     for data, found in runs.items():
-        for moves in zip(*(box_noise(data, run) for run in found), strict=True):
-            before, after = moves[0][1], mean(adapted for _, _, adapted in moves)
-            worst = min(adapted for _, _, adapted in moves) - before
+        models = load_models(found[0])  # its zero-shot is that of every seed
+        models |= {str(run): load_models(run)["adapted"] for run in found[1:]}
+        for name, mious in zip(MOVES, box_noise(data, models), strict=True):
+            before = mious.pop("zero_shot")
+            reached = list(mious.values())
+            after, worst = mean(reached), min(reached) - before
+            spread = stdev(reached) if len(reached) > 1 else None
+            gains[f"{data.name}, {name}"] = [(arguments.recipe, after - before, spread)]
             yield (
-                f"| {data.name} | {moves[0][0]} | {len(found)} | {before:.4f} | {after:.4f} | "
+                f"| {data.name} | {name} | {len(found)} | {before:.4f} | {after:.4f} | "
                 f"{after - before:+.4f} | {worst:+.4f} |"
             )
     yield f"\nForgetting: {NUM_DRAWN} drawn images as nano was pretrained on, tight boxes, the first seed.\n"
@@ -134,7 +140,8 @@ def lines(arguments: Arguments) -> Iterator[str]:
 
 def main(arguments: Arguments) -> None:
     """Print the tables as they grow, then write them."""
-    publish(lines(arguments), arguments.table)
+    gains: dict[str, list[Gain]] = {}
+    publish(lines(arguments, gains), arguments.table, gains)
 
 
 if __name__ == "__main__":

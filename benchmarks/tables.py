@@ -1,8 +1,9 @@
 """What the benchmarks share: the data sets of a folder, and a table that is printed as it grows and then kept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ringsam.bench.plot import Gain, draw_gains
 from ringsam.runs import write_atomically
 
 RESULTS = Path(__file__).parent / "results"
@@ -14,13 +15,17 @@ def data_sets(root: Path, part: str, names: Sequence[str] | None = None) -> list
     return [path for path in found if names is None or path.name in names]
 
 
-def publish(lines: Iterable[str], table: Path) -> None:
-    """Print each line as it comes, then write them all."""
+def publish(
+    lines: Iterable[str], table: Path, gains: Mapping[str, Sequence[Gain]] | None = None
+) -> None:
+    """Print each line as it comes, then write them all; and draw what they found by then, where there is something to draw."""
     kept = []
     for line in lines:
         print(line, flush=True)
         kept.append(line)
     write_table(kept, table)
+    if gains:
+        write_atomically(table.with_suffix(".svg"), draw_gains(gains))
 
 
 def put_row(row: str, table: Path, *, head: Sequence[str], named_by: int = 1) -> None:

@@ -17,11 +17,12 @@ from torch import Tensor
 
 from benchmarks.tables import RESULTS, publish
 from ringsam.batch import Batch, collate
+from ringsam.config import read_recipe
 from ringsam.data.dataset import TwoBoxDataset, read_two_boxes
 from ringsam.draws import Draws
 from ringsam.method.colours import follow_colours
 from ringsam.method.prompts import make_prompts
-from ringsam.method.self_training import box_regions, shape_prior
+from ringsam.method.self_training import box_regions, make_targets, shape_prior
 from ringsam.metrics import iou
 from ringsam.sam.model import Sam
 from ringsam.sam.preprocess import Preprocess
@@ -50,7 +51,8 @@ def votes(sam: Sam, batch: Batch) -> dict[str, Tensor]:
     shape = shape_prior(batch, grid=GRID)
     colours = (sharp + smooth) / 2
     thirds = (colours + shape + teacher) / 3
-    quarters = colours / 4 + shape / 4 + teacher / 2
+    regions = box_regions(batch, grid=logits.shape[-1])
+    best = make_targets(logits[:, 0], regions, batch, read_recipe("best").method)
     return {
         "colours as they are": sharp,
         "colours smoothed": smooth,
@@ -61,9 +63,7 @@ def votes(sam: Sam, batch: Batch) -> dict[str, Tensor]:
         "thirds": thirds,
         "place, and the object's own colours": follow_colours(shape, batch, weight=0.5),
         "thirds, and the object's own colours": follow_colours(thirds, batch, weight=0.5),
-        "quarters, teacher 1/2, and the object's own colours: best": follow_colours(
-            quarters, batch, weight=0.5
-        ),
+        "the targets of best": F.adaptive_avg_pool2d(best, GRID),
     }
 
 

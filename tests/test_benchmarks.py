@@ -11,11 +11,14 @@ from disc_data import write_disc_data
 from safetensors.torch import load_file
 from tiny import disc_batch, tiny_sam
 
+from benchmarks import kept_epochs, robustness
 from benchmarks.ablations import ABLATIONS, CHANGES
 from benchmarks.recipes import Arguments, main
+from benchmarks.robustness import MOVES
 from benchmarks.shifted import write_set
 from benchmarks.splits import things
 from benchmarks.tables import put_row
+from benchmarks.training_boxes import write_moved
 from benchmarks.voters import judge
 from benchmarks.wesam import WesamAdaptation, strong_view
 from pretrain.pile import coloured_pile
@@ -24,7 +27,9 @@ from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import decode_masks
 from ringsam.draws import Draws
 from ringsam.errors import InputError
+from ringsam.evaluation.evaluate import evaluate
 from ringsam.sam.weights import load_sam
+from ringsam.training.run import train
 
 
 @pytest.mark.slow
@@ -156,3 +161,64 @@ def test_every_voter_is_judged(disc_data, sam_folder):
     assert {"place", "teacher", "both readings", "thirds"} <= found.keys()
     assert all(0 <= score <= 1 and entropy > 0 for score, entropy in found.values())
     assert found["place"][0] > 0.7  # discs are ellipses
+
+
+def test_training_boxes_are_moved_and_the_test_part_is_not(tmp_path):
+    data = tmp_path / "discs"
+    for part in ("train", "test"):
+        write_disc_data(data / part, num_images=2)
+    before = read_two_boxes(data / "train").images
+    moved = {
+        name: write_moved(data, name, tmp_path / "runs")
+        for name in (
+            "as labelled",
+            "every side 10 % out",
+            "every side 5 % in",
+            "sides moved by up to 20 %",
+        )
+    }
+    for name, folder in moved.items():
+        test = (folder / "test" / "two_boxes.json").read_bytes()
+        assert test == (data / "test" / "two_boxes.json").read_bytes()
+        for old, new in zip(before, read_two_boxes(folder / "train").images, strict=True):
+            np.testing.assert_array_equal(new.small_boxes, old.small_boxes)
+            assert (new.big_boxes[:, :2] <= new.small_boxes[:, :2]).all()
+            assert (new.big_boxes[:, 2:] >= new.small_boxes[:, 2:]).all()
+            sides = (old.big_boxes - new.big_boxes) * [1, 1, -1, -1]  # outwards
+            extent = np.tile(old.big_boxes[:, 2:] - old.big_boxes[:, :2], 2)
+            outwards, jitter = MOVES[name]
+            assert (sides <= (outwards + jitter) * extent + 1e-3).all()
+            assert (sides != 0).any() == (name != "as labelled")
+
+
+def test_finished_runs_are_looked_at_again(tmp_path, sam_folder, monkeypatch, capsys):
+    root, runs = tmp_path / "root", tmp_path / "runs"
+    for part in ("train", "test"):
+        write_disc_data(root / "discs" / part, num_images=4)
+    method = {"prompts": "box", "alpha": 0.0, "self_training": 1.0, "shape_vote": 1.0}
+    config = Config(
+        weights=str(sam_folder),
+        epochs=2,
+        method=method,
+        optim={"lr_encoder": 1e-3},
+        data={"held_out": 0.5},
+    )
+    run = train(root / "discs" / "train" / "two_boxes.json", runs / "discs-best-0", config)
+    kept = int(capsys.readouterr().out.partition("kept epoch ")[2][0])
+
+    told = list(kept_epochs.lines(kept_epochs.Arguments(root, runs)))
+    cells = [cell.strip() for cell in told[-2].split("|")[1:-1]]
+    mious = [float(value) for value in cells[3].split(", ")]
+    assert cells[:2] == ["discs", "0"] and int(cells[4]) == kept and len(mious) == 3
+    assert float(cells[6]) == pytest.approx(max(mious) - mious[kept], abs=2e-4)
+    before = evaluate(run, root / "discs" / "test" / "annotations.json").zero_shot.miou
+    assert mious[0] == pytest.approx(before, abs=1e-4)
+
+    monkeypatch.setattr(robustness, "NUM_DRAWN", 1)
+    gains = {}
+    told = list(robustness.lines(robustness.Arguments(root, runs), gains))
+    as_labelled = next(line for line in told if "as labelled" in line).split("|")
+    assert float(as_labelled[4]) == pytest.approx(before, abs=1e-4)
+    assert float(as_labelled[5]) == pytest.approx(mious[kept], abs=1e-4)
+    assert list(gains) == [f"discs, {move}" for move in MOVES]
+    assert told[-1].startswith("| discs |")

@@ -9,7 +9,8 @@ from ringsam.evaluation.charts import Axis, nice_ticks, short_number
 
 Gain = tuple[str, float, float | None]  # recipe, mIoU over zero-shot, standard deviation over seeds
 
-WIDTH, LEFT, RIGHT, TOP, LINE, BOTTOM = 760.0, 200.0, 20.0, 40.0, 34.0, 44.0
+WIDTH, RIGHT, TOP, LINE, BOTTOM = 820.0, 20.0, 40.0, 34.0, 44.0
+LETTER = 6.6  # of a name, its width
 COLOURS = ("#4269d0", "#efb118", "#ff725c", "#3ca951", "#6cc5b0", "#a463f2", "#97bbf5", "#9c6b4e")
 
 
@@ -19,7 +20,8 @@ def draw_gains(gains: Mapping[str, Sequence[Gain]]) -> str:
     for found in gains.values():
         values += [gain + side * (dev or 0) for _, gain, dev in found for side in (-1, 1)]
     ticks = nice_ticks(min(values), max(values), 6)
-    axis = Axis(ticks[0], ticks[-1], LEFT, WIDTH - RIGHT)
+    left = 24 + LETTER * max(map(len, gains), default=0)
+    axis = Axis(ticks[0], ticks[-1], left, WIDTH - RIGHT)
     recipes = list(dict.fromkeys(name for found in gains.values() for name, _, _ in found))
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(recipes)}
     lines = [
@@ -40,7 +42,7 @@ def draw_gains(gains: Mapping[str, Sequence[Gain]]) -> str:
         for index, (name, found) in enumerate(gains.items())
     ]
     height = TOP + LINE * len(lines) + BOTTOM
-    keys = [(LEFT + 92 * i, name, colour) for i, (name, colour) in enumerate(colours.items())]
+    keys = [(left + 92 * i, name, colour) for i, (name, colour) in enumerate(colours.items())]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -51,7 +53,7 @@ def draw_gains(gains: Mapping[str, Sequence[Gain]]) -> str:
     return environment.get_template("gains.svg.j2").render(
         width=WIDTH,
         height=height,
-        left=LEFT,
+        left=left,
         right=WIDTH - RIGHT,
         top=TOP,
         bottom=height - BOTTOM,

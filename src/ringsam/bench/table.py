@@ -77,12 +77,13 @@ def write_tables(rows: Sequence[Row], table: Path, command: str) -> None:
     )
     write_atomically(table.with_suffix(".csv"), written.getvalue())
     groups = {place: list(grouped(part)) for place, part in places(rows)}
-    write_atomically(table, "\n".join(markdown(groups, command)) + "\n")
+    drawing = table.with_suffix(".svg")
+    write_atomically(table, "\n".join(markdown(groups, command, drawing.name)) + "\n")
     gains = {
         f"{data}, {prompts}": [(g.recipe, g.gain, g.deviation) for g in found if g.gain is not None]
         for (data, prompts), found in groups.items()
     }
-    write_atomically(table.with_suffix(".svg"), draw_gains(gains))
+    write_atomically(drawing, draw_gains(gains))
 
 
 def no_formula(text: str) -> str:
@@ -109,7 +110,9 @@ def grouped(rows: Sequence[Row]) -> Iterator[Group]:
         yield Group([row for row in rows if row.recipe == recipe], start, ceiling)
 
 
-def markdown(groups: dict[tuple[str, str], list[Group]], command: str) -> Iterator[str]:
+def markdown(
+    groups: dict[tuple[str, str], list[Group]], command: str, drawing: str
+) -> Iterator[str]:
     """The table a person reads, with the command that makes it."""
     yield "# Recipes compared\n"
     yield "mIoU over the objects of the test images, native resolution; masks serve this figure only.\n"
@@ -118,6 +121,7 @@ def markdown(groups: dict[tuple[str, str], list[Group]], command: str) -> Iterat
         f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, ringsam {ringsam.__version__}; "
         "mean and standard deviation over seeds; gap closed = (recipe - zero-shot) / (masks - zero-shot)\n"
     )
+    yield f"![what each recipe adds to zero-shot]({drawing})\n"
     yield "| data | prompt at test | recipe | seeds | mIoU | over zero-shot | gap closed | minutes a run |"
     yield "|---|---|---|---|---|---|---|---|"
     for place, found in groups.items():
