@@ -16,7 +16,7 @@ import tyro
 from safetensors.torch import load_file
 from torch import Tensor
 
-from benchmarks.tables import RESULTS, data_sets, publish
+from benchmarks.tables import RESULTS, data_sets, finished_runs, publish
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import ImageRecord
 from ringsam.errors import InputError
@@ -82,10 +82,8 @@ def lines(arguments: Arguments) -> Iterator[str]:
     losses = []
     for data in data_sets(arguments.root, "test", arguments.data):
         records = scorable(read_two_boxes(data / "test" / "annotations.json"))
-        for seed in arguments.seeds:
-            folder = RunFolder(arguments.runs / f"{data.name}-{arguments.recipe}-{seed}")
-            if not folder.adapted.is_dir():
-                continue
+        runs = finished_runs(arguments.runs, data, arguments.recipe, arguments.seeds)
+        for seed, folder in runs.items():
             epochs, candidates = folder.read_epochs(), encoders(folder)
             if "mask_free_quality" not in epochs[0]:
                 raise InputError(f"{folder.path}: chose no epoch; train with --data.held_out 0.1")

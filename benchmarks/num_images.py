@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 
 from benchmarks.splits import read_labels, write_part
-from benchmarks.tables import RESULTS, data_sets, publish
+from benchmarks.tables import RESULTS, by_prompt, data_sets, publish
 from ringsam.bench.plot import Gain
 from ringsam.bench.runs import Bench, run_rows
 
@@ -74,10 +74,7 @@ def lines(arguments: Arguments, gains: dict[str, list[Gain]]) -> Iterator[str]:
                 subset(data, size, arguments.runs), arguments.recipe, arguments.seed, wanted
             )
             over = [row.adapted - row.zero_shot for row in rows]
-            names = ("big box", "both boxes")
-            gains[f"{data.name}, {size} images"] = [
-                (name, gain, None) for name, gain in zip(names, over, strict=True)
-            ]
+            gains[f"{data.name}, {size} images"] = by_prompt(over)
             told = " | ".join(
                 f"{row.adapted:.4f}, {gain:+.4f}" for row, gain in zip(rows, over, strict=True)
             )

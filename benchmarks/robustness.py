@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 import tyro
 
-from benchmarks.tables import RESULTS, data_sets, publish
+from benchmarks.tables import RESULTS, data_sets, finished_runs, publish
 from pretrain.batches import tight_box
 from pretrain.drawn import draw
 from ringsam.bench.plot import Gain
@@ -26,7 +26,6 @@ from ringsam.data.records import ImageRecord, decode_masks, read_pixels
 from ringsam.evaluation.evaluate import load_models, scorable
 from ringsam.metrics import iou
 from ringsam.predict import Predictor
-from ringsam.runs import RunFolder
 
 MOVES = {
     "as labelled": (0.0, 0.0),
@@ -100,15 +99,11 @@ def forgetting(run: Path) -> tuple[float, float, float]:
 
 def lines(arguments: Arguments, gains: dict[str, list[Gain]]) -> Iterator[str]:
     """Two tables, row by row; `gains` is told what the first shows."""
-    runs = {
-        data: [arguments.runs / f"{data.name}-{arguments.recipe}-{s}" for s in arguments.seeds]
+    finished = {
+        data: finished_runs(arguments.runs, data, arguments.recipe, arguments.seeds)
         for data in data_sets(arguments.root, "test")
     }
-    finished = {
-        data: [run for run in found if RunFolder(run).adapted.is_dir()]
-        for data, found in runs.items()
-    }
-    runs = {data: found for data, found in finished.items() if found}
+    runs = {data: [run.path for run in found.values()] for data, found in finished.items() if found}
     seeds = " ".join(map(str, arguments.seeds))
     yield "# Other boxes, other images\n"
     yield f"`python -m benchmarks.robustness ROOT --runs RUNS --recipe {arguments.recipe} --seeds {seeds}`\n"

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ringsam.bench.plot import Gain, draw_gains
-from ringsam.runs import write_atomically
+from ringsam.bench.runs import run_folder
+from ringsam.runs import RunFolder, write_atomically
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -13,6 +14,19 @@ def data_sets(root: Path, part: str, names: Sequence[str] | None = None) -> list
     """The folders of `root` that hold that part, in order; those of `names` only, where given."""
     found = sorted(path for path in root.iterdir() if (path / part).is_dir())
     return [path for path in found if names is None or path.name in names]
+
+
+def finished_runs(
+    runs: Path, data: Path, recipe: str, seeds: Sequence[int]
+) -> dict[int, RunFolder]:
+    """The runs of `benchmarks.recipes` on a data set that have adapted weights, by seed."""
+    folders = {seed: run_folder(runs, data, recipe, seed) for seed in seeds}
+    return {seed: folder for seed, folder in folders.items() if folder.adapted.is_dir()}
+
+
+def by_prompt(gains: Sequence[float]) -> list[Gain]:
+    """What each of the two prompts at test gained, as it is drawn."""
+    return [(name, gain, None) for name, gain in zip(("big box", "both boxes"), gains, strict=True)]
 
 
 def publish(

@@ -16,7 +16,7 @@ import tyro
 
 from benchmarks.robustness import MOVES, moved
 from benchmarks.splits import read_labels
-from benchmarks.tables import RESULTS, data_sets, publish
+from benchmarks.tables import RESULTS, by_prompt, data_sets, publish
 from ringsam.bench.plot import Gain
 from ringsam.bench.runs import Bench, run_rows
 from ringsam.data.dataset import read_two_boxes
@@ -89,7 +89,7 @@ def lines(arguments: Arguments, gains: dict[str, list[Gain]]) -> Iterator[str]:
             found = [[row.adapted - row.zero_shot for row in rows] for rows in runs]
             big, both = (mean(column) for column in zip(*found, strict=True))
             worst = min(map(min, found))
-            gains[f"{data.name}, {name}"] = [("big box", big, None), ("both boxes", both, None)]
+            gains[f"{data.name}, {name}"] = by_prompt([big, both])
             yield f"| {data.name} | {name} | {len(runs)} | {big:+.4f} | {both:+.4f} | {worst:+.4f} |"
 
 

@@ -95,7 +95,7 @@ def run_rows(data: Path, recipe: str, seed: int, wanted: Bench) -> list[Row]:
     if recipe == GRABCUT:
         score = grabcut_miou(data)
         return [Row(data.name, recipe, seed, prompts, score, score, 0.0) for prompts in PROTOCOLS]
-    folder = RunFolder(wanted.runs / f"{data.name}-{Path(recipe).stem}-{seed}")
+    folder = run_folder(wanted.runs, data, recipe, seed)
     finish_run(folder, data, settings_of(recipe, seed, wanted), wanted.comparisons.get(recipe))
     minutes = sum(epoch["seconds"] for epoch in folder.read_epochs()) / 60
     rows = []
@@ -106,6 +106,11 @@ def run_rows(data: Path, recipe: str, seed: int, wanted: Bench) -> list[Row]:
         after = read_miou(adapted, folder.adapted, data, prompts)
         rows.append(Row(data.name, Path(recipe).stem, seed, prompts, before, after, minutes))
     return rows
+
+
+def run_folder(runs: Path, data: Path, recipe: str, seed: int) -> RunFolder:
+    """Where a recipe's run on a data set lies; a recipe of one's own goes by its file's name."""
+    return RunFolder(runs / f"{data.name}-{Path(recipe).stem}-{seed}")
 
 
 def settings_of(recipe: str, seed: int, wanted: Bench) -> Config:
