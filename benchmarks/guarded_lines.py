@@ -129,7 +129,7 @@ DOORS = (
         "bulk/test_bulk.py::test_a_failure_loses_no_finished_shard"),
     Mutation(46, "what was done for other boxes is gone on with", "bulk/__init__.py",
         'named = (*about, str(images.resolve()), *settings)', "named = about",
-        "bulk/test_bulk.py::test_other_boxes_or_prompts_do_not_go_on_from_what_was_done"),
+        "bulk/test_bulk.py::test_other_prompts_or_refinements_do_not_go_on_from_what_was_done"),
     Mutation(47, "an export that differs is kept", "export/checks.py",
         "if parity.difference != 0:", "if False:",
         "failures/test_47_export_parity.py::test_a_weight_that_changes_on_its_way_deletes_the_export"),

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from benchmarks.tables import RESULTS, data_sets, finished_runs, publish
 from pretrain.batches import tight_box
 from pretrain.drawn import draw
 from ringsam.bench.plot import Gain
+from ringsam.config import Refinement
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import ImageRecord, decode_masks, read_pixels
 from ringsam.evaluation.evaluate import load_models, scorable
@@ -48,6 +50,8 @@ class Arguments:
     runs: Path
     recipe: str = "best"
     seeds: tuple[int, ...] = (0, 1, 2)
+    refine: Literal["none", "big_box"] = "none"
+    """Refine the masks of both SAMs, before and after."""
     table: Path = RESULTS / "robustness.md"
 
 
@@ -65,7 +69,9 @@ def moved(record: ImageRecord, outwards: float, jitter: float) -> npt.NDArray[np
     return np.concatenate([low, high], axis=1).astype(np.float32)
 
 
-def box_noise(data: Path, models: Mapping[str, Predictor]) -> Iterator[dict[str, float]]:
+def box_noise(
+    data: Path, models: Mapping[str, Predictor], refine: Refinement
+) -> Iterator[dict[str, float]]:
     """For each move of the boxes: mIoU of each model."""
     records = scorable(read_two_boxes(data / "test" / "annotations.json"))
     for outwards, jitter in MOVES.values():
@@ -75,11 +81,12 @@ def box_noise(data: Path, models: Mapping[str, Predictor]) -> Iterator[dict[str,
             truth, pixels = decode_masks(record), read_pixels(record)
             assert truth is not None
             for model, predictor in models.items():
-                found[model].append(iou(predictor.predict(pixels, boxes).masks, truth))
+                masks = predictor.predict(pixels, boxes, refine=refine).masks
+                found[model].append(iou(masks, truth))
         yield {model: float(torch.cat(scores).mean()) for model, scores in found.items()}
 
 
-def forgetting(run: Path) -> tuple[float, float, float]:
+def forgetting(run: Path, refine: Refinement) -> tuple[float, float, float]:
     """On drawn images: mIoU with the truth before and after, and of the two SAMs' masks with one another."""
     models = load_models(run)
     before, after, agreement = [], [], []
@@ -87,7 +94,8 @@ def forgetting(run: Path) -> tuple[float, float, float]:
         drawn = draw(DRAWN_SEED, index, size=256, max_objects=8)
         boxes = np.array([tight_box(mask) for mask in drawn.masks], dtype=np.float32)
         old, new = (
-            models[name].predict(drawn.pixels, boxes).masks for name in ("zero_shot", "adapted")
+            models[name].predict(drawn.pixels, boxes, refine=refine).masks
+            for name in ("zero_shot", "adapted")
         )
         truth = torch.from_numpy(drawn.masks)
         before.append(iou(old, truth))
@@ -105,8 +113,9 @@ def lines(arguments: Arguments, gains: dict[str, list[Gain]]) -> Iterator[str]:
     }
     runs = {data: [run.path for run in found.values()] for data, found in finished.items() if found}
     seeds = " ".join(map(str, arguments.seeds))
+    refined = "" if arguments.refine == "none" else f" --refine {arguments.refine}"
     yield "# Other boxes, other images\n"
-    yield f"`python -m benchmarks.robustness ROOT --runs RUNS --recipe {arguments.recipe} --seeds {seeds}`\n"
+    yield f"`python -m benchmarks.robustness ROOT --runs RUNS --recipe {arguments.recipe} --seeds {seeds}{refined}`\n"
     yield "mIoU by the big box, before and after the adaptation, means over seeds; the worst is of one seed.\n"
     yield f"![what is gained by other boxes]({arguments.table.stem}.svg)\n"
     yield "| data | boxes at test | seeds | zero-shot | adapted | difference | the worst |"
@@ -114,7 +123,7 @@ def lines(arguments: Arguments, gains: dict[str, list[Gain]]) -> Iterator[str]:
     for data, found in runs.items():
         models = load_models(found[0])  # its zero-shot is that of every seed
         models |= {str(run): load_models(run)["adapted"] for run in found[1:]}
-        for name, mious in zip(MOVES, box_noise(data, models), strict=True):
+        for name, mious in zip(MOVES, box_noise(data, models, arguments.refine), strict=True):
             before = mious.pop("zero_shot")
             reached = list(mious.values())
             after, worst = mean(reached), min(reached) - before
@@ -129,7 +138,7 @@ def lines(arguments: Arguments, gains: dict[str, list[Gain]]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for data, found in runs.items():
         for run in found[:1]:
-            before, after, agreement = forgetting(run)
+            before, after, agreement = forgetting(run, arguments.refine)
             yield f"| {data.name} | {before:.4f} | {after:.4f} | {agreement:.4f} |"
 
 

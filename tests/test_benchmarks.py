@@ -1,6 +1,8 @@
 """The comparison of recipes, end to end on drawn discs and a tiny SAM."""
 
 import csv
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from operator import attrgetter
 
@@ -11,7 +13,7 @@ from disc_data import write_disc_data
 from safetensors.torch import load_file
 from tiny import disc_batch, tiny_sam
 
-from benchmarks import kept_epochs, robustness
+from benchmarks import kept_epochs, refined, robustness
 from benchmarks.ablations import ABLATIONS, CHANGES
 from benchmarks.recipes import Arguments, main
 from benchmarks.robustness import MOVES
@@ -207,7 +209,7 @@ def test_finished_runs_are_looked_at_again(tmp_path, sam_folder, monkeypatch, ca
     kept = int(capsys.readouterr().out.partition("kept epoch ")[2][0])
 
     told = list(kept_epochs.lines(kept_epochs.Arguments(root, runs)))
-    cells = [cell.strip() for cell in told[-2].split("|")[1:-1]]
+    cells = cells_of(told[-2])
     mious = [float(value) for value in cells[3].split(", ")]
     assert cells[:2] == ["discs", "0"] and int(cells[4]) == kept and len(mious) == 3
     assert float(cells[6]) == pytest.approx(max(mious) - mious[kept], abs=2e-4)
@@ -222,3 +224,22 @@ def test_finished_runs_are_looked_at_again(tmp_path, sam_folder, monkeypatch, ca
     assert float(as_labelled[5]) == pytest.approx(mious[kept], abs=1e-4)
     assert list(gains) == [f"discs, {move}" for move in MOVES]
     assert told[-1].startswith("| discs |")
+
+    shutil.copytree(run, runs / "discs-masks-0")  # a ceiling that is no better: all of the gap
+    with ThreadPoolExecutor(1) as pool:
+        told = list(refined.lines(refined.Arguments(root, runs), pool))
+    figures = {cells[1]: cells[2:] for cells in map(cells_of, told) if cells[:1] == ["discs"]}
+    assert float(figures["zero-shot"][0]) == pytest.approx(before, abs=1e-4)
+    assert float(figures["best"][0]) == pytest.approx(mious[kept], abs=1e-4)
+    asked = evaluate(
+        run / "adapted", root / "discs" / "test" / "annotations.json", refine="both_boxes"
+    )
+    assert float(figures["best"][3]) == pytest.approx(asked.zero_shot.miou, abs=1e-4)
+    start, ceiling = (float(figures[name][0]) for name in ("zero-shot", "masks"))
+    closed = (float(figures["best"][1]) - start) / (ceiling - start)
+    assert cells_of(told[-1])[:2] == ["mean", "100%"]
+    assert float(cells_of(told[-1])[2][:-1]) / 100 == pytest.approx(closed, rel=0.02)
+
+
+def cells_of(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("|")[1:-1]]

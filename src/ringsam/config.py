@@ -34,6 +34,7 @@ Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]  # what torch's generators t
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 OnBad = Literal["stop", "skip"]
 PromptPolicy = Literal["ring", "box", "box+core"]
+Refinement = Literal["none", "big_box", "both_boxes"]
 MaskFormat = Literal["coco", "png", "labels", "yolo", "geojson"]
 ExportFormat = Literal["hf", "meta", "onnx", "lora"]
 TrainingPrompts = Literal["ring", "box", "box+core", "mixed"]

@@ -59,7 +59,7 @@ def sample_ring_points(
 def ring_rectangles(small_boxes: Boxes, big_boxes: Boxes) -> Float[Tensor, "n 4 4"]:
     """The ring as four rectangles that do not overlap: above, left, right, below."""
     x1, y1, x2, y2 = big_boxes.unbind(dim=1)
-    small_x1, small_y1, small_x2, small_y2 = _clip(small_boxes, big_boxes).unbind(dim=1)
+    small_x1, small_y1, small_x2, small_y2 = clip_boxes(small_boxes, big_boxes).unbind(dim=1)
     return torch.stack(
         [
             torch.stack([x1, y1, x2, small_y1], dim=1),
@@ -136,7 +136,7 @@ def _cell_edges(
     return start, start + stride
 
 
-def _clip(boxes: Boxes, limits: Boxes) -> Boxes:
+def clip_boxes(boxes: Boxes, limits: Boxes) -> Boxes:
     return boxes.clamp(min=limits[:, :2].repeat(1, 2), max=limits[:, 2:].repeat(1, 2))
 
 

@@ -9,13 +9,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from ringsam.batch import Sample, collate
-from ringsam.config import PromptPolicy
+from ringsam.config import PromptPolicy, Refinement
 from ringsam.data.colours import Pixels
 from ringsam.draws import Draws
 from ringsam.errors import InputError
-from ringsam.geometry import Boxes, Frame
+from ringsam.geometry import Boxes, Frame, clip_boxes
 from ringsam.method.prompts import make_prompts
 from ringsam.method.pseudo_labels import mask_entropy
+from ringsam.refinement import refine as refine_masks
 from ringsam.runs import RunFolder
 from ringsam.sam.model import Sam
 from ringsam.sam.preprocess import Preprocess, logits_to_image
@@ -49,30 +50,45 @@ class Predictor:
         small_boxes: object = None,
         *,
         prompts: PromptPolicy = "box",
+        refine: Refinement = "none",
         object_ids: object = None,
     ) -> Prediction:
         """One mask for each big box of an RGB image, uint8 (height, width, 3).
 
-        Boxes are `[x1, y1, x2, y2]` rows in image pixels. Prompts other than `box` need the small
-        boxes too; their points are drawn from `object_ids` (0, 1, ... where not given). Raises
-        InputError for another kind of image, and for a box that has no part of it.
+        Boxes are `[x1, y1, x2, y2]` rows in image pixels. Prompts other than `box`, and `refine` by
+        `both_boxes`, need the small boxes too; points in them are drawn from `object_ids` (0, 1, ...
+        where not given). `refine` moves SAM's masks by the colours of each object, IoU and entropy
+        stay those of SAM's own. Raises InputError for another kind of image, and for a box that has
+        no part of it.
         """
-        pixels, frame = self.preprocess.image(as_image(image))
+        pixels = as_image(image)
+        tensor, frame = self.preprocess.image(pixels)
         big = as_boxes(big_boxes, "big_boxes", frame)
-        if prompts != "box" and small_boxes is None:
-            raise InputError(f"prompts {prompts!r} need small_boxes; give them, or use 'box'")
+        if small_boxes is None:
+            if prompts != "box":
+                raise InputError(f"prompts {prompts!r} need small_boxes; give them, or use 'box'")
+            if refine == "both_boxes":
+                mend = "give them, or use 'big_box'"
+                raise InputError(f"refine {refine!r} needs small_boxes; {mend}")
         small = as_boxes(big_boxes if small_boxes is None else small_boxes, "small_boxes", frame)
         if len(big) != len(small):
             raise InputError(f"{len(big)} big boxes but {len(small)} small boxes; give one each")
+        if small_boxes is not None:
+            _refuse_apart(big, small)
         ids = torch.arange(len(big)) if object_ids is None else torch.as_tensor(object_ids)
         sample = Sample(
-            pixels, frame, frame.boxes_to_input(big), frame.boxes_to_input(small), ids, None
+            tensor, frame, frame.boxes_to_input(big), frame.boxes_to_input(small), ids, None
         )
-        batch = collate([sample]).to(self.sam.device)
+        here = collate([sample])
+        batch = here.to(self.sam.device)
         asked = make_prompts(batch, prompts, num_points=self.num_points, draws=Draws(0, 0))
         decoded = self.sam.decode(self.sam.encode(batch.images), batch.image_index, asked)
         drawn = [_draw(logits, frame) for logits in decoded.logits.split(_chunk(frame))]
         masks, entropy = (torch.cat(parts) for parts in zip(*drawn, strict=True))
+        if refine != "none":
+            both = refine == "both_boxes"
+            logits = decoded.logits[:, 0].cpu()
+            masks = refine_masks(logits, pixels, frame, here, both_boxes=both)
         return Prediction(masks, decoded.iou.cpu(), entropy)
 
     def to(self, device: str | torch.device) -> "Predictor":
@@ -134,6 +150,18 @@ def as_boxes(boxes: object, name: str, frame: Frame) -> Boxes:
             f"{rows[0]} lies {place}; give pixels of this image, rows from 0", rows[1:]
         )
     return tensor
+
+
+def _refuse_apart(big: Boxes, small: Boxes) -> None:
+    """Raises InputError where a small box has no part of its big one."""
+    common = clip_boxes(small, big)
+    apart = (common[:, 2:] <= common[:, :2]).any(dim=1).nonzero()[:, 0].tolist()
+    if apart:
+        rows = [f"small_boxes: row {i} {small[i].tolist()}" for i in apart]
+        place = f"wholly outside its big box, {big[apart[0]].tolist()}"
+        raise InputError(
+            f"{rows[0]} lies {place}; give each object's two boxes as a pair", rows[1:]
+        )
 
 
 def _draw(logits: Float[Tensor, "n 1 h w"], frame: Frame) -> tuple[Tensor, Tensor]:

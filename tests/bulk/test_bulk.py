@@ -89,8 +89,9 @@ def assert_same_files(found, expected) -> None:
             assert (found / name).read_bytes() == (expected / name).read_bytes()
 
 
-def test_other_boxes_or_prompts_do_not_go_on_from_what_was_done(
-    disc_data, sam_folder, tmp_path, monkeypatch
+@pytest.mark.parametrize("other", [{"prompts": "box+core"}, {"refine": "big_box"}])
+def test_other_prompts_or_refinements_do_not_go_on_from_what_was_done(
+    disc_data, sam_folder, tmp_path, monkeypatch, other
 ):
     def fail_at_the_fifth(path):
         if path.name == "4.png":
@@ -105,7 +106,7 @@ def test_other_boxes_or_prompts_do_not_go_on_from_what_was_done(
     monkeypatch.setattr(
         records, "read_image", lambda path: asked.append(path.name) or read_image(path)
     )
-    predict(disc_data, sam_folder, tmp_path / "masks", shard_size=2, prompts="box+core")
+    predict(disc_data, sam_folder, tmp_path / "masks", shard_size=2, **other)
     assert len(asked) == 6
     assert [path.name for path in tmp_path.iterdir()] == ["masks"]
 

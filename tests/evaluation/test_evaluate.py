@@ -1,5 +1,7 @@
 import io
 import json
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,35 @@ def test_the_scores_are_those_of_the_runs_own_predictor(
     assert [row.boundary_iou for row in rows if row] == metrics.boundary_iou(
         masks, targets
     ).tolist()
+
+
+def test_both_models_are_refined_alike_and_the_evaluation_says_so(
+    run: RunFolder, data: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run.path, copy)
+    refined = evaluate(copy, data, refine="both_boxes")
+    assert refined.asked == "prompts box, refined by both_boxes"
+    record = read_two_boxes(data).images[0]
+    targets = decode_masks(record)
+    assert targets is not None
+    for weights, name in ((copy, "adapted"), (run.original, "zero_shot")):
+        masks = load(weights).predict(
+            read_image(record.path), record.big_boxes, record.small_boxes,
+            refine="both_boxes", object_ids=record.object_ids,
+        ).masks  # fmt: skip
+        rows = [getattr(o, name) for o in refined.objects if o.image_id == record.image_id]
+        assert [row.iou for row in rows] == metrics.iou(masks, targets).tolist()
+    assert read_evaluation(RunFolder(copy).evaluation) == refined
+
+
+def test_an_evaluation_written_before_there_was_refinement_is_read(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    content = asdict(evaluation)
+    del content["refine"]
+    (tmp_path / "old.json").write_text(json.dumps(content))
+    assert read_evaluation(tmp_path / "old.json") == evaluation
 
 
 def test_a_run_keeps_its_evaluation(evaluation: Evaluation, run: RunFolder) -> None:

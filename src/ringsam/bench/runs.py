@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ringsam.bench.table import GRABCUT, Row, write_tables
-from ringsam.config import Config, PromptPolicy, read_recipe, setting_names
+from ringsam.config import Config, PromptPolicy, Refinement, read_recipe, setting_names
 from ringsam.data.colour_model import Pixels, colour_mask
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import ImageRecord, decode_masks, read_pixels
@@ -174,10 +174,13 @@ def grabcut_miou(data: Path) -> float:
     return float(torch.cat(scores).mean())
 
 
-def read_miou(path: Path, weights: Path, data: Path, prompts: PromptPolicy) -> float:
+def read_miou(
+    path: Path, weights: Path, data: Path, prompts: PromptPolicy, refine: Refinement = "none"
+) -> float:
     """mIoU of these weights on the test masks, from the file if it was measured before; else measured and kept there."""
     if not path.is_file():
-        evaluation = evaluate(weights, data / "test" / "annotations.json", prompts=prompts)
+        labels = data / "test" / "annotations.json"
+        evaluation = evaluate(weights, labels, prompts=prompts, refine=refine)
         write_json(path, {"miou": evaluation.zero_shot.miou})
     return float(json.loads(path.read_text(encoding="utf-8"))["miou"])
 

@@ -18,7 +18,7 @@ import torch
 from ringsam.bulk.coco import Row, coco_rows, read_rows, write_coco
 from ringsam.bulk.formats import WRITERS, Classes, Found, refuse_unwritable
 from ringsam.bulk.work import Work, ranks
-from ringsam.config import MaskFormat, PromptPolicy
+from ringsam.config import MaskFormat, PromptPolicy, Refinement
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import ImageRecord, TwoBoxData, read_pixels
 from ringsam.digests import sha256
@@ -36,6 +36,7 @@ def predict_files(
     out: Path,
     *,
     prompts: PromptPolicy = "box",
+    refine: Refinement = "none",
     formats: Sequence[MaskFormat] = ("coco", "png"),
     shard_size: int = SHARD,
 ) -> str:
@@ -52,7 +53,7 @@ def predict_files(
     with_objects = data.with_objects()
     records, classes = with_objects.images, Classes.of(data)
     shards = [records[i : i + shard_size] for i in range(0, len(records), shard_size)]
-    job = _digest(predictor, data.source, images, prompts, str(shard_size), *formats)
+    job = _digest(predictor, data.source, images, prompts, refine, str(shard_size), *formats)
     rank, num_ranks = ranks()
     work = Work(out.resolve(), job, len(shards))
     has_none = rank >= max(len(shards), 1)  # and may come when the others are done
@@ -63,7 +64,9 @@ def predict_files(
             work.begin()
         for number in range(rank, len(shards), num_ranks):
             if not work.part(number).exists():
-                found = ask_for_masks(shards[number], predictor, classes, prompts=prompts)
+                found = ask_for_masks(
+                    shards[number], predictor, classes, prompts=prompts, refine=refine
+                )
                 rows = write_shard(found, work.result, formats)
                 write_atomically(work.part(number), json.dumps(rows, allow_nan=False))
         put_together = partial(_put_together, data, folder=work.result, formats=formats)
@@ -84,6 +87,7 @@ def ask_for_masks(
     classes: Classes,
     *,
     prompts: PromptPolicy,
+    refine: Refinement,
 ) -> Iterator[Found]:
     """The masks of every object, image by image."""
     for record in records:
@@ -92,6 +96,7 @@ def ask_for_masks(
             record.big_boxes,
             record.small_boxes,
             prompts=prompts,
+            refine=refine,
             object_ids=record.object_ids,
         )
         yield Found(record, coco_rows(record, prediction), prediction.masks.numpy(), classes)
@@ -140,7 +145,7 @@ def _device() -> str:
 
 
 def _digest(predictor: Predictor, labels: Path, images: Path, *settings: str) -> str:
-    """Tells this job from every other: weights, boxes, where the images lie, prompts."""
+    """Tells this job from every other: weights, boxes, where the images lie, how SAM is asked."""
     about = (predictor.sam.digest(), str(predictor.preprocess), str(predictor.num_points))
     named = (*about, str(images.resolve()), *settings)
     digest = hashlib.blake2b("\n".join(named).encode(), digest_size=8)

@@ -7,11 +7,15 @@ from typing import Annotated
 import tyro
 
 from ringsam.commands.arguments import Folder
-from ringsam.config import ExportFormat, MaskFormat, PromptPolicy
+from ringsam.config import ExportFormat, MaskFormat, PromptPolicy, Refinement
 
 
 def evaluate(
-    run: Folder, data: Folder, prompts: PromptPolicy = "box", json: Path | None = None
+    run: Folder,
+    data: Folder,
+    prompts: PromptPolicy = "box",
+    refine: Refinement = "none",
+    json: Path | None = None,
 ) -> int:
     """Compare zero-shot with adapted SAM on the same images and prompts; needs masks.
 
@@ -19,13 +23,14 @@ def evaluate(
         run: A run folder, or any weights that `ringsam train --weights` takes.
         data: A data set whose objects have masks.
         prompts: What SAM is asked with.
+        refine: Move both models' masks by each object's own colours, within the big box, or by what both boxes tell.
         json: Write every figure here too.
     """
     from ringsam.evaluation.evaluate import evaluate as run_evaluation
     from ringsam.evaluation.result import write_evaluation
     from ringsam.evaluation.table import print_evaluation
 
-    evaluation = run_evaluation(run, data, prompts=prompts)
+    evaluation = run_evaluation(run, data, prompts=prompts, refine=refine)
     print_evaluation(evaluation)
     if json is not None:
         write_evaluation(evaluation, json)
@@ -90,6 +95,7 @@ def predict(
     boxes: Path,
     out: Path,
     prompts: PromptPolicy = "box",
+    refine: Refinement = "none",
     format: tuple[MaskFormat, ...] = ("coco", "png"),
 ) -> int:
     """Masks for every box of a data set, with a confidence each, as many tools take them.
@@ -100,11 +106,12 @@ def predict(
         boxes: COCO JSON with a big_box (and a small_box) per object.
         out: A new folder, with masks.json for coco and a folder for every other format.
         prompts: What SAM is asked with.
+        refine: Move SAM's masks by each object's own colours, within the big box, or by what both boxes tell.
         format: Any of: coco (run lengths), png (one an object), labels (16-bit label map), yolo (YOLO-seg), geojson.
     """
     from ringsam.bulk import predict_files
 
-    summary = predict_files(run, images, boxes, out, prompts=prompts, formats=format)
+    summary = predict_files(run, images, boxes, out, prompts=prompts, refine=refine, formats=format)
     print(summary)
     return 0
 

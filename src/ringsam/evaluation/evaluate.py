@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from ringsam.config import PromptPolicy
+from ringsam.config import PromptPolicy, Refinement
 from ringsam.data.dataset import TwoBoxData, read_two_boxes
 from ringsam.data.records import ImageRecord, decode_masks, read_pixels
 from ringsam.errors import InputError
@@ -24,11 +24,12 @@ def evaluate(
     data: str | Path,
     *,
     prompts: PromptPolicy = "box",
+    refine: Refinement = "none",
     device: str | None = None,
 ) -> Evaluation:
     """Each object's masks against its ground truth: a run's two SAMs, or the one of plain weights as `zero_shot`.
 
-    A run keeps the result in its folder. `device` is the GPU where there is one. Raises InputError
+    Both are asked alike, and refined alike. A run keeps the result in its folder. `device` is the GPU where there is one. Raises InputError
     for data without any mask.
     """
     boxes = read_two_boxes(Path(data))
@@ -42,9 +43,15 @@ def evaluate(
         records, "evaluating", console=console, transient=True, disable=not console.is_terminal
     )
     for record in steps:
-        rows += score_image(record, models, prompts=prompts, categories=boxes.categories)
+        predictions = predict_record(record, models, prompts=prompts, refine=refine)
+        rows += score_image(record, predictions, categories=boxes.categories)
     evaluation = summarize(
-        rows, boxes, model=str(run_or_weights), data=str(Path(data).resolve()), prompts=prompts
+        rows,
+        boxes,
+        model=str(run_or_weights),
+        data=str(Path(data).resolve()),
+        prompts=prompts,
+        refine=refine,
     )
     if RunFolder(Path(run_or_weights)).is_run():
         write_evaluation(evaluation, RunFolder(Path(run_or_weights)).evaluation)
@@ -81,18 +88,13 @@ def load_models(run_or_weights: str | Path, *, device: str | None = None) -> dic
 
 
 def score_image(
-    record: ImageRecord,
-    models: Mapping[str, Predictor],
-    *,
-    prompts: PromptPolicy,
-    categories: Mapping[int, str],
+    record: ImageRecord, predictions: Mapping[str, Prediction], *, categories: Mapping[int, str]
 ) -> list[ObjectRow]:
     """One row for each object of an image whose objects all have masks."""
     targets = decode_masks(record)
     assert targets is not None
     scores = {
-        name: score_prediction(prediction, targets)
-        for name, prediction in predict_record(record, models, prompts=prompts).items()
+        name: score_prediction(prediction, targets) for name, prediction in predictions.items()
     }
     return [
         ObjectRow(
@@ -109,7 +111,11 @@ def score_image(
 
 
 def predict_record(
-    record: ImageRecord, models: Mapping[str, Predictor], *, prompts: PromptPolicy
+    record: ImageRecord,
+    models: Mapping[str, Predictor],
+    *,
+    prompts: PromptPolicy,
+    refine: Refinement = "none",
 ) -> dict[str, Prediction]:
     """Each model's masks of an image's objects; the object ids decide the draws, so all get the same prompts."""
     pixels = read_pixels(record)
@@ -119,6 +125,7 @@ def predict_record(
             record.big_boxes,
             record.small_boxes,
             prompts=prompts,
+            refine=refine,
             object_ids=record.object_ids,
         )
         for name, model in models.items()

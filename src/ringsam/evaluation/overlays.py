@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ringsam.config import PromptPolicy
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.images import read_image
 from ringsam.data.records import ImageRecord, decode_masks
 from ringsam.evaluation.evaluate import load_models, predict_record, scorable
 from ringsam.evaluation.result import Evaluation, ObjectRow
 from ringsam.geometry import crop_window
-from ringsam.predict import Predictor
+from ringsam.predict import Prediction
 from ringsam.runs import RunFolder
 
 Mask = npt.NDArray[np.bool_]
@@ -58,18 +57,20 @@ def make_overlays(
         places = [i for i, object_id in enumerate(ids) if (record.image_id, object_id) in wanted]
         if places:
             chosen = record.choose(places)
-            overlays |= image_overlays(chosen, models, prompts=evaluation.prompts)
+            predictions = predict_record(
+                chosen, models, prompts=evaluation.prompts, refine=evaluation.refine
+            )
+            overlays |= image_overlays(chosen, predictions)
     return overlays
 
 
 def image_overlays(
-    record: ImageRecord, models: Mapping[str, Predictor], *, prompts: PromptPolicy
+    record: ImageRecord, predictions: Mapping[str, Prediction]
 ) -> dict[Key, Overlay]:
     """An overlay for each object of one image."""
     pixels = read_image(record.path)
     targets = decode_masks(record)
     assert targets is not None
-    predictions = predict_record(record, models, prompts=prompts)
     masks = {"truth": targets} | {name: found.masks for name, found in predictions.items()}
     return {
         (record.image_id, int(object_id)): draw_overlay(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from ringsam.config import PromptPolicy
+from ringsam.config import PromptPolicy, Refinement
 from ringsam.data.dataset import TwoBoxData
 from ringsam.errors import InputError
 from ringsam.evaluation.scores import ObjectScores
@@ -41,10 +41,23 @@ class Evaluation:
     adapted: Summary | None
     difference: Difference | None
     objects: tuple[ObjectRow, ...]
+    refine: Refinement = "none"
+
+    @property
+    def asked(self) -> str:
+        """What both models were asked with, in words."""
+        refined = "" if self.refine == "none" else f", refined by {self.refine}"
+        return f"prompts {self.prompts}{refined}"
 
 
 def summarize(
-    rows: Sequence[ObjectRow], boxes: TwoBoxData, *, model: str, data: str, prompts: PromptPolicy
+    rows: Sequence[ObjectRow],
+    boxes: TwoBoxData,
+    *,
+    model: str,
+    data: str,
+    prompts: PromptPolicy,
+    refine: Refinement = "none",
 ) -> Evaluation:
     """The rows with their means, intervals and counts."""
     statistics = Statistics.over([row.image_id for row in rows])
@@ -63,6 +76,7 @@ def summarize(
         adapted=statistics.summary(adapted) if adapted else None,
         difference=statistics.difference(zero_shot, adapted) if adapted else None,
         objects=tuple(rows),
+        refine=refine,
     )
 
 

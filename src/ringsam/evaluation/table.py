@@ -34,7 +34,7 @@ def print_evaluation(evaluation: Evaluation, console: Console | None = None) -> 
 
 def headline(evaluation: Evaluation) -> str:
     counts = f"{evaluation.num_objects} objects on {evaluation.num_images} images"
-    return f"{shown(evaluation.data)}: {counts}, prompts {evaluation.prompts}"
+    return f"{shown(evaluation.data)}: {counts}, {evaluation.asked}"
 
 
 def metrics_table(evaluation: Evaluation, *, style: box.Box | None) -> Table:

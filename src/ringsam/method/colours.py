@@ -20,7 +20,7 @@ Weights = Float[Tensor, "n p"]
 Terms = Float[Tensor, "n p 10"]  # 1, the three channels, their squares, their products
 Mixture = Float[Tensor, "n 2 10"]  # log densities of two Gaussians, linear in the terms
 
-_SIDE = 64  # pixels of an object's window
+_SIDE = 64  # pixels of an object's window: about as fine as the decoder draws it
 _MARGIN = 0.3  # of the big box's side, on each side: what lies around the object
 _ROUNDS = 2  # of fitting and believing; in each, as many of expectation maximisation
 _VARIANCE = 0.01  # added to each channel's own, in SAM's normalised colours
@@ -29,7 +29,7 @@ _MOST = 6.0  # log odds that colours can tell
 
 
 class Windows(NamedTuple):
-    """Each object's surroundings, brought to `_SIDE` pixels a side."""
+    """Each object's surroundings, brought to the same number of pixels a side."""
 
     boxes: Boxes  # in the input frame
     terms: Terms
@@ -50,30 +50,45 @@ def follow_colours(belief: SoftMasks, batch: Batch, *, weight: float) -> SoftMas
         windows = windows_of(batch)
         frame = torch.zeros_like(windows.boxes)
         frame[:, 2:] = batch.images.shape[-1]
-        seen = _resample(belief.float(), source=frame, onto=windows.boxes, side=_SIDE)
+        seen = resample(belief.float(), source=frame, onto=windows.boxes, side=_SIDE)
         moved = move_odds(seen.flatten(1), windows, weight=weight).unflatten(1, (_SIDE, -1))
         grid = belief.shape[-1]
-        fine = _resample(moved, source=windows.boxes, onto=frame, side=2 * grid)
+        fine = resample(moved, source=windows.boxes, onto=frame, side=2 * grid)
         return F.avg_pool2d(fine, 2)
 
 
 def windows_of(batch: Batch) -> Windows:
-    """Colours and certainty of the pixels in and around each big box."""
-    boxes = grow_boxes(batch.big_boxes, _MARGIN)
-    x, y = _places(boxes, side=2 * _SIDE)
+    """Colours and certainty of the pixels in and around each big box, in the input frame."""
+    boxes = window_boxes(batch)
+    x, y = fine_places(boxes, side=_SIDE)
     last = batch.images.shape[-1] - 1
     column, row = (place.long().clamp(0, last) for place in (x, y))
     of_object = batch.image_index[:, None, None]
     picked = batch.images[of_object, :, row[:, :, None], column[:, None, :]]  # (n, h, w, 3)
-    colours = F.avg_pool2d(picked.permute(0, 3, 1, 2).float(), 2).flatten(2).mT
+    return look(picked.permute(0, 3, 1, 2).float(), boxes, batch)
+
+
+def window_boxes(batch: Batch) -> Boxes:
+    return grow_boxes(batch.big_boxes, _MARGIN)
+
+
+def fine_places(boxes: Boxes, *, side: int) -> tuple[Float[Tensor, "n f"], Float[Tensor, "n f"]]:
+    """Columns and rows at which windows of `side` pixels are looked at: two to a pixel."""
+    return _places(boxes, side=2 * side)
+
+
+def look(fine: Float[Tensor, "n 3 f f"], boxes: Boxes, batch: Batch) -> Windows:
+    """The windows of these colours, in SAM's normalisation, seen at their `fine_places`."""
+    colours = F.avg_pool2d(fine, 2)
+    side = colours.shape[-1]
     extent = batch.extents[batch.image_index].flip(1).to(boxes)
     image = torch.cat([torch.zeros_like(extent), extent], dim=1)
     return Windows(
         boxes,
-        _terms(colours),
-        on_image=_within(image, boxes),
-        core=_within(batch.small_boxes, boxes),
-        outside=~_within(batch.big_boxes, boxes),
+        _terms(colours.flatten(2).mT),
+        on_image=_within(image, boxes, side=side),
+        core=_within(batch.small_boxes, boxes, side=side),
+        outside=~_within(batch.big_boxes, boxes, side=side),
     )
 
 
@@ -155,15 +170,15 @@ def _places(boxes: Boxes, *, side: int) -> tuple[Float[Tensor, "n s"], Float[Ten
     return x, y
 
 
-def _within(boxes: Boxes, windows: Boxes) -> Bool[Tensor, "n p"]:
-    """Which pixels of the windows have their centre in the box."""
-    x, y = _places(windows, side=_SIDE)
+def _within(boxes: Boxes, windows: Boxes, *, side: int) -> Bool[Tensor, "n p"]:
+    """Which of the windows' `side` by `side` pixels have their centre in the box."""
+    x, y = _places(windows, side=side)
     across = (x > boxes[:, 0:1]) & (x < boxes[:, 2:3])
     down = (y > boxes[:, 1:2]) & (y < boxes[:, 3:4])
     return (down[:, :, None] & across[:, None, :]).flatten(1)
 
 
-def _resample(
+def resample(
     maps: SoftMasks, *, source: Boxes, onto: Boxes, side: int
 ) -> Float[Tensor, "n side side"]:
     """The maps, each of which spans its `source`, read at `side` by `side` places of `onto`, bilinearly."""

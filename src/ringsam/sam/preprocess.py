@@ -40,8 +40,7 @@ class Preprocess:
             (frame.width, frame.height), Image.Resampling.BILINEAR
         )
         tensor = torch.from_numpy(np.array(resized)).permute(2, 0, 1).float()
-        mean, std = (torch.tensor(value)[:, None, None] for value in (PIXEL_MEAN, PIXEL_STD))
-        return _pad((tensor - mean) / std, frame), frame
+        return _pad(normalise(tensor), frame), frame
 
     def masks(self, masks: Bool[Tensor, "n h w"], frame: Frame) -> Bool[Tensor, "n s s"]:
         """Masks of the image frame in the input frame, a pixel set where at least half of it is covered."""
@@ -50,6 +49,12 @@ class Preprocess:
         size = (frame.height, frame.width)
         resized = F.interpolate(masks[:, None].float(), size, mode="bilinear", antialias=True)
         return _pad(resized[:, 0] >= 0.5, frame)
+
+
+def normalise(pixels: Float[Tensor, "*n 3 h w"]) -> Float[Tensor, "*n 3 h w"]:
+    """RGB in 0..255 in the statistics that SAM was trained with."""
+    mean, std = (torch.tensor(value)[:, None, None] for value in (PIXEL_MEAN, PIXEL_STD))
+    return (pixels - mean) / std
 
 
 def upsample(logits: Float[Tensor, "n 1 h w"], input_size: int) -> Float[Tensor, "n s s"]:

@@ -1,0 +1,212 @@
+"""Masks refined at prediction: against loops over pixels, and what must hold for every image."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_sam
+
+from ringsam.batch import Batch
+from ringsam.data.colour_model import colour_masks
+from ringsam.errors import InputError
+from ringsam.geometry import Boxes, Frame
+from ringsam.metrics import iou
+from ringsam.predict import Predictor
+from ringsam.refinement import CloseUps, believe, refine
+from ringsam.sam.preprocess import PIXEL_MEAN, PIXEL_STD, Preprocess, logits_to_image
+
+GRID, INPUT = 16, 64
+HEIGHT, WIDTH = 200, 300
+CENTER, RADIUS = (150, 90), 60
+BIG = torch.tensor([[80.0, 20.0, 220.0, 165.0]])
+SMALL = torch.tensor([[130.0, 70.0, 170.0, 110.0]])
+
+
+def disc(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """The true mask of the object that the images show."""
+    y, x = np.mgrid[:height, :width] + 0.5
+    return (x - CENTER[0]) ** 2 + (y - CENTER[1]) ** 2 < RADIUS**2
+
+
+def image_of(mask: np.ndarray, *, grain: float = 12.0) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(0, grain, (*mask.shape, 3))
+    colours = np.where(mask[..., None], (190, 60, 80), (70, 110, 150))
+    return np.clip(colours + noise, 0, 255).astype(np.uint8)
+
+
+def seen(pixels: np.ndarray, big: Boxes = BIG, small: Boxes = SMALL) -> tuple[Frame, Batch]:
+    tensor, frame = Preprocess(INPUT).image(pixels)
+    num = len(big)
+    return frame, Batch(
+        images=tensor[None],
+        extents=torch.tensor([[frame.height, frame.width]]),
+        big_boxes=frame.boxes_to_input(big),
+        small_boxes=frame.boxes_to_input(small),
+        image_index=torch.zeros(num, dtype=torch.long),
+        object_ids=torch.arange(num),
+        gt_masks=None,
+    )
+
+
+def coarse_logits(num: int = 1) -> torch.Tensor:
+    """What a decoder says that finds the place, and leaves out a side of the object."""
+    y, x = torch.meshgrid(torch.arange(GRID) + 0.5, torch.arange(GRID) + 0.5, indexing="ij")
+    stride = WIDTH / GRID  # image pixels; the width fills the frame
+    distance = ((x * stride - 135).square() + (y * stride - 90).square()).sqrt()
+    return ((45 - distance) / 20)[None].repeat(num, 1, 1)
+
+
+def test_colours_mend_what_the_decoder_draws_coarsely():
+    truth = torch.from_numpy(disc())[None]
+    pixels = image_of(disc())
+    frame, batch = seen(pixels)
+    logits = coarse_logits()
+    own = iou(logits_to_image(logits[:, None], frame) > 0, truth)
+    by_big, by_both = (
+        iou(refine(logits, pixels, frame, batch, both_boxes=both), truth) for both in (False, True)
+    )
+    assert own < 0.7 < 0.95 < min(by_big, by_both)
+
+
+def test_windows_show_the_images_own_pixels_however_coarse_the_input_frame_is():
+    pixels = image_of(disc())
+    frame, batch = seen(pixels)
+    close_ups = CloseUps(pixels, frame, batch)
+    colours = close_ups.windows().terms[0, :, 1:4].unflatten(0, (96, 96))
+    left, top = BIG[0, 0] - 0.3 * 140, BIG[0, 1] - 0.3 * 145
+    step_x, step_y = 1.6 * 140 / 192, 1.6 * 145 / 192
+    mean, std = np.array(PIXEL_MEAN), np.array(PIXEL_STD)
+    for row, column in ((0, 0), (20, 40), (48, 48), (95, 95), (60, 3)):
+        looked = []
+        for i in (0, 1):
+            for j in (0, 1):
+                y = min(max(int(top + (2 * row + i + 0.5) * step_y), 0), HEIGHT - 1)
+                x = min(max(int(left + (2 * column + j + 0.5) * step_x), 0), WIDTH - 1)
+                looked.append((pixels[y, x] - mean) / std)
+        np.testing.assert_allclose(colours[row, column], np.mean(looked, axis=0), atol=1e-4)
+
+
+def test_three_voters_count_alike_before_the_colours_move_them():
+    pixels = image_of(disc(), grain=0)
+    pixels[:] = 128  # of one colour, so that colours move nothing; GrabCut still answers
+    frame, batch = seen(pixels)
+    close_ups = CloseUps(pixels, frame, batch)
+    found = believe(coarse_logits(), close_ups, both_boxes=True)[0]
+    readings = colour_masks(pixels, BIG[0].numpy(), SMALL[0].numpy()).mean(axis=0)
+    boxes = frame.boxes_to_image(close_ups.boxes)[0]
+    between = (BIG + SMALL)[0] / 2
+    for row, column in ((30, 40), (40, 62), (52, 30), (70, 50)):
+        x = float(boxes[0] + (boxes[2] - boxes[0]) * (column + 0.5) / 96)
+        y = float(boxes[1] + (boxes[3] - boxes[1]) * (row + 0.5) / 96)
+        across = (2 * x - between[0] - between[2]) / (between[2] - between[0])
+        down = (2 * y - between[1] - between[3]) / (between[3] - between[1])
+        place = float(torch.sigmoid(4 * (1 - across**2 - down**2)))
+        distance = np.hypot(x - 135, y - 90)
+        sam = 1 / (1 + np.exp(-(45 - distance) / 20))
+        told = np.mean([sam, place, readings[int(y), int(x)]])
+        assert found[row, column] == pytest.approx(np.clip(told, 0.02, 0.98), abs=0.08)
+
+
+def test_a_mask_is_drawn_where_the_windows_pixels_are_rather_object_than_not():
+    pixels = image_of(disc())
+    frame, batch = seen(pixels)
+    close_ups = CloseUps(pixels, frame, batch)
+    belief = torch.zeros(1, 96, 96)
+    belief[0, :, 48:] = 1.0  # the right half of the window, whose middle is the box's
+    mask = torch.zeros(1, HEIGHT, WIDTH, dtype=torch.bool)
+    close_ups.draw(belief, mask)
+    expected = torch.zeros_like(mask)
+    expected[0, 20:165, 150:220] = True
+    assert torch.equal(mask, expected)
+
+
+def test_nothing_lies_outside_the_big_box_and_the_small_one_is_object():
+    pixels = image_of(~disc())  # colours that say the opposite
+    frame, batch = seen(pixels)
+    inside = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
+    inside[20:165, 80:220] = True
+    for both in (False, True):
+        mask = refine(torch.full((1, GRID, GRID), 9.0), pixels, frame, batch, both_boxes=both)[0]
+        assert mask.any() and not mask[~inside].any()
+    mask = refine(torch.full((1, GRID, GRID), -9.0), pixels, frame, batch, both_boxes=True)[0]
+    assert mask[72:108, 132:168].all()  # but for half a window's pixel at its border
+
+
+def test_the_big_box_alone_does_not_look_at_the_small_one():
+    pixels = image_of(disc())
+    frame, batch = seen(pixels)
+    other = replace(batch, small_boxes=batch.small_boxes + 5.0)
+    logits = coarse_logits()
+    alone, beside = (refine(logits, pixels, frame, b, both_boxes=False) for b in (batch, other))
+    assert torch.equal(alone, beside)
+    alone, beside = (refine(logits, pixels, frame, b, both_boxes=True) for b in (batch, other))
+    assert not torch.equal(alone, beside)
+
+
+def test_where_colours_tell_nothing_the_mask_is_sams_own_within_the_big_box():
+    pixels = np.full((HEIGHT, WIDTH, 3), 99, dtype=np.uint8)
+    frame, batch = seen(pixels)
+    own = logits_to_image(coarse_logits()[:, None], frame) > 0
+    found = refine(coarse_logits(), pixels, frame, batch, both_boxes=False)
+    assert iou(own, found) > 0.97
+
+
+def test_many_objects_are_each_refined_as_if_alone():
+    pixels = image_of(disc())
+    big = torch.cat([BIG, BIG + 3.0]).repeat(40, 1)  # more than are refined at once
+    small = torch.cat([SMALL, SMALL + 3.0]).repeat(40, 1)
+    frame, batch = seen(pixels, big, small)
+    together = refine(coarse_logits(80), pixels, frame, batch, both_boxes=True)
+    for place in (0, 1, 63, 64, 79):
+        one = slice(place, place + 1)
+        alone = refine(
+            coarse_logits(), pixels, *seen(pixels, big[one], small[one]), both_boxes=True
+        )
+        assert iou(together[one], alone) > 0.99
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize(
+    "box",
+    [
+        [0, 0, WIDTH, HEIGHT],  # all of the image
+        [-30, -20, 60, 50],  # partly outside
+        [10.2, 10.3, 10.4, 10.6],  # less than a pixel
+        [0, 199.5, 300, 200],  # a line at the border
+        [280, 150, 320, 220],
+    ],
+)
+def test_every_box_that_has_a_part_of_the_image_gets_a_mask_of_its_size(box, both):
+    pixels = image_of(disc())
+    predictor = Predictor(tiny_sam(), preprocess=Preprocess(INPUT))
+    refinement = "both_boxes" if both else "big_box"
+    middle = np.array(box) * 0.8 + (np.array(box)[[2, 3, 0, 1]]) * 0.2
+    assert predictor.predict(pixels, [box], middle[None], refine=refinement).masks.shape == (1, HEIGHT, WIDTH)  # fmt: skip
+
+
+def test_an_image_without_boxes_has_no_refined_masks():
+    predictor = Predictor(tiny_sam(), preprocess=Preprocess(INPUT))
+    for refinement in ("big_box", "both_boxes"):
+        found = predictor.predict(image_of(disc()), [], [], refine=refinement)
+        assert found.masks.shape == (0, HEIGHT, WIDTH)
+
+
+def test_what_sam_says_of_its_own_mask_is_not_changed():
+    predictor = Predictor(tiny_sam(), preprocess=Preprocess(INPUT))
+    own, refined = (
+        predictor.predict(image_of(disc()), BIG, SMALL, refine=refinement)
+        for refinement in ("none", "both_boxes")
+    )
+    assert torch.equal(own.iou, refined.iou) and torch.equal(own.entropy, refined.entropy)
+    assert not torch.equal(own.masks, refined.masks)
+
+
+def test_both_boxes_must_be_given_and_have_a_part_in_common():
+    predictor = Predictor(tiny_sam(), preprocess=Preprocess(INPUT))
+    pixels = image_of(disc())
+    with pytest.raises(InputError, match="'both_boxes' needs small_boxes; give them, or use 'big"):
+        predictor.predict(pixels, BIG, refine="both_boxes")
+    apart = [[0, 0, 10, 10]]
+    with pytest.raises(InputError, match=r"small_boxes: row 0 \[0.0, 0.0, 10.0, 10.0\] lies"):
+        predictor.predict(pixels, BIG, apart, refine="both_boxes")
