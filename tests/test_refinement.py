@@ -1,16 +1,13 @@
 """Masks refined at prediction: against loops over pixels, and what must hold for every image."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 from tiny import tiny_sam
 
-from ringsam.batch import Batch
 from ringsam.data.colour_model import colour_masks
 from ringsam.errors import InputError
-from ringsam.geometry import Boxes, Frame
+from ringsam.geometry import Frame
 from ringsam.metrics import iou
 from ringsam.predict import Predictor
 from ringsam.refinement import CloseUps, believe, refine
@@ -35,18 +32,8 @@ def image_of(mask: np.ndarray, *, grain: float = 12.0) -> np.ndarray:
     return np.clip(colours + noise, 0, 255).astype(np.uint8)
 
 
-def seen(pixels: np.ndarray, big: Boxes = BIG, small: Boxes = SMALL) -> tuple[Frame, Batch]:
-    tensor, frame = Preprocess(INPUT).image(pixels)
-    num = len(big)
-    return frame, Batch(
-        images=tensor[None],
-        extents=torch.tensor([[frame.height, frame.width]]),
-        big_boxes=frame.boxes_to_input(big),
-        small_boxes=frame.boxes_to_input(small),
-        image_index=torch.zeros(num, dtype=torch.long),
-        object_ids=torch.arange(num),
-        gt_masks=None,
-    )
+def frame_of(pixels: np.ndarray) -> Frame:
+    return Preprocess(INPUT).frame(*pixels.shape[:2])
 
 
 def coarse_logits(num: int = 1) -> torch.Tensor:
@@ -60,19 +47,19 @@ def coarse_logits(num: int = 1) -> torch.Tensor:
 def test_colours_mend_what_the_decoder_draws_coarsely():
     truth = torch.from_numpy(disc())[None]
     pixels = image_of(disc())
-    frame, batch = seen(pixels)
+    frame = frame_of(pixels)
     logits = coarse_logits()
     own = iou(logits_to_image(logits[:, None], frame) > 0, truth)
     by_big, by_both = (
-        iou(refine(logits, pixels, frame, batch, both_boxes=both), truth) for both in (False, True)
+        iou(refine(logits, pixels, frame, BIG, small), truth) for small in (None, SMALL)
     )
     assert own < 0.7 < 0.95 < min(by_big, by_both)
 
 
 def test_windows_show_the_images_own_pixels_however_coarse_the_input_frame_is():
     pixels = image_of(disc())
-    frame, batch = seen(pixels)
-    close_ups = CloseUps(pixels, frame, batch)
+    frame = frame_of(pixels)
+    close_ups = CloseUps(pixels, frame, BIG, SMALL)
     colours = close_ups.windows().terms[0, :, 1:4].unflatten(0, (96, 96))
     left, top = BIG[0, 0] - 0.3 * 140, BIG[0, 1] - 0.3 * 145
     step_x, step_y = 1.6 * 140 / 192, 1.6 * 145 / 192
@@ -90,9 +77,9 @@ def test_windows_show_the_images_own_pixels_however_coarse_the_input_frame_is():
 def test_three_voters_count_alike_before_the_colours_move_them():
     pixels = image_of(disc(), grain=0)
     pixels[:] = 128  # of one colour, so that colours move nothing; GrabCut still answers
-    frame, batch = seen(pixels)
-    close_ups = CloseUps(pixels, frame, batch)
-    found = believe(coarse_logits(), close_ups, both_boxes=True)[0]
+    frame = frame_of(pixels)
+    close_ups = CloseUps(pixels, frame, BIG, SMALL)
+    found = believe(coarse_logits(), close_ups)[0]
     readings = colour_masks(pixels, BIG[0].numpy(), SMALL[0].numpy()).mean(axis=0)
     boxes = frame.boxes_to_image(close_ups.boxes)[0]
     between = (BIG + SMALL)[0] / 2
@@ -110,8 +97,8 @@ def test_three_voters_count_alike_before_the_colours_move_them():
 
 def test_a_mask_is_drawn_where_the_windows_pixels_are_rather_object_than_not():
     pixels = image_of(disc())
-    frame, batch = seen(pixels)
-    close_ups = CloseUps(pixels, frame, batch)
+    frame = frame_of(pixels)
+    close_ups = CloseUps(pixels, frame, BIG, SMALL)
     belief = torch.zeros(1, 96, 96)
     belief[0, :, 48:] = 1.0  # the right half of the window, whose middle is the box's
     mask = torch.zeros(1, HEIGHT, WIDTH, dtype=torch.bool)
@@ -123,32 +110,21 @@ def test_a_mask_is_drawn_where_the_windows_pixels_are_rather_object_than_not():
 
 def test_nothing_lies_outside_the_big_box_and_the_small_one_is_object():
     pixels = image_of(~disc())  # colours that say the opposite
-    frame, batch = seen(pixels)
+    frame = frame_of(pixels)
     inside = torch.zeros(HEIGHT, WIDTH, dtype=torch.bool)
     inside[20:165, 80:220] = True
-    for both in (False, True):
-        mask = refine(torch.full((1, GRID, GRID), 9.0), pixels, frame, batch, both_boxes=both)[0]
+    for small in (None, SMALL):
+        mask = refine(torch.full((1, GRID, GRID), 9.0), pixels, frame, BIG, small)[0]
         assert mask.any() and not mask[~inside].any()
-    mask = refine(torch.full((1, GRID, GRID), -9.0), pixels, frame, batch, both_boxes=True)[0]
+    mask = refine(torch.full((1, GRID, GRID), -9.0), pixels, frame, BIG, SMALL)[0]
     assert mask[72:108, 132:168].all()  # but for half a window's pixel at its border
-
-
-def test_the_big_box_alone_does_not_look_at_the_small_one():
-    pixels = image_of(disc())
-    frame, batch = seen(pixels)
-    other = replace(batch, small_boxes=batch.small_boxes + 5.0)
-    logits = coarse_logits()
-    alone, beside = (refine(logits, pixels, frame, b, both_boxes=False) for b in (batch, other))
-    assert torch.equal(alone, beside)
-    alone, beside = (refine(logits, pixels, frame, b, both_boxes=True) for b in (batch, other))
-    assert not torch.equal(alone, beside)
 
 
 def test_where_colours_tell_nothing_the_mask_is_sams_own_within_the_big_box():
     pixels = np.full((HEIGHT, WIDTH, 3), 99, dtype=np.uint8)
-    frame, batch = seen(pixels)
+    frame = frame_of(pixels)
     own = logits_to_image(coarse_logits()[:, None], frame) > 0
-    found = refine(coarse_logits(), pixels, frame, batch, both_boxes=False)
+    found = refine(coarse_logits(), pixels, frame, BIG, None)
     assert iou(own, found) > 0.97
 
 
@@ -156,13 +132,11 @@ def test_many_objects_are_each_refined_as_if_alone():
     pixels = image_of(disc())
     big = torch.cat([BIG, BIG + 3.0]).repeat(40, 1)  # more than are refined at once
     small = torch.cat([SMALL, SMALL + 3.0]).repeat(40, 1)
-    frame, batch = seen(pixels, big, small)
-    together = refine(coarse_logits(80), pixels, frame, batch, both_boxes=True)
+    frame = frame_of(pixels)
+    together = refine(coarse_logits(80), pixels, frame, big, small)
     for place in (0, 1, 63, 64, 79):
         one = slice(place, place + 1)
-        alone = refine(
-            coarse_logits(), pixels, *seen(pixels, big[one], small[one]), both_boxes=True
-        )
+        alone = refine(coarse_logits(), pixels, frame, big[one], small[one])
         assert iou(together[one], alone) > 0.99
 
 
@@ -183,6 +157,16 @@ def test_every_box_that_has_a_part_of_the_image_gets_a_mask_of_its_size(box, bot
     refinement = "both_boxes" if both else "big_box"
     middle = np.array(box) * 0.8 + (np.array(box)[[2, 3, 0, 1]]) * 0.2
     assert predictor.predict(pixels, [box], middle[None], refine=refinement).masks.shape == (1, HEIGHT, WIDTH)  # fmt: skip
+
+
+def test_the_big_box_alone_does_not_look_at_the_small_one():
+    predictor = Predictor(tiny_sam(), preprocess=Preprocess(INPUT))
+    for refinement in ("big_box", "both_boxes"):
+        here, there = (
+            predictor.predict(image_of(disc()), BIG, small, refine=refinement).masks
+            for small in (SMALL, SMALL + 5.0)
+        )
+        assert torch.equal(here, there) == (refinement == "big_box")
 
 
 def test_an_image_without_boxes_has_no_refined_masks():

@@ -58,13 +58,6 @@ class Batch:
     def num_objects(self) -> int:
         return len(self.image_index)
 
-    def choose(self, objects: slice) -> "Batch":
-        """All images, and some of the objects."""
-        of_images = (self.images, self.extents)
-        return self._each(
-            lambda tensor: tensor if any(tensor is kept for kept in of_images) else tensor[objects]
-        )
-
     def to(self, device: torch.device | str) -> "Batch":
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 

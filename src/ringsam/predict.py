@@ -79,16 +79,14 @@ class Predictor:
         sample = Sample(
             tensor, frame, frame.boxes_to_input(big), frame.boxes_to_input(small), ids, None
         )
-        here = collate([sample])
-        batch = here.to(self.sam.device)
+        batch = collate([sample]).to(self.sam.device)
         asked = make_prompts(batch, prompts, num_points=self.num_points, draws=Draws(0, 0))
         decoded = self.sam.decode(self.sam.encode(batch.images), batch.image_index, asked)
         drawn = [_draw(logits, frame) for logits in decoded.logits.split(_chunk(frame))]
         masks, entropy = (torch.cat(parts) for parts in zip(*drawn, strict=True))
         if refine != "none":
-            both = refine == "both_boxes"
-            logits = decoded.logits[:, 0].cpu()
-            masks = refine_masks(logits, pixels, frame, here, both_boxes=both)
+            seeds = small if refine == "both_boxes" else None
+            masks = refine_masks(decoded.logits[:, 0].cpu(), pixels, frame, big, seeds)
         return Prediction(masks, decoded.iou.cpu(), entropy)
 
     def to(self, device: str | torch.device) -> "Predictor":

@@ -6,7 +6,7 @@ import pytest
 from evaluation.made_runs import make_data, make_run
 from starlette.testclient import TestClient
 
-from ringsam.config import Config
+from ringsam.config import Config, Refinement
 from ringsam.review.server import create_app, open_review
 from ringsam.runs import RunFolder
 
@@ -26,8 +26,9 @@ def data(tmp_path) -> Path:
 def connect(run, data):
     """Starts a server over the data as it is now, and a client of it."""
 
-    def start(out: str = "accepted.json") -> TestClient:
-        review = open_review(run, data / "images", data / "annotations.json", data / out)
+    def start(out: str = "accepted.json", refine: Refinement = "none") -> TestClient:
+        boxes = data / "annotations.json"
+        review = open_review(run, data / "images", boxes, data / out, refine=refine)
         app = create_app(review, token="a-token", local=True)
         return TestClient(app, base_url="http://localhost", headers={"x-ringsam-token": "a-token"})
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from ringsam.data.images import read_image
 from ringsam.data.masks import decode_mask
 from ringsam.errors import InputError
 from ringsam.method.self_training import BoxRegions
+from ringsam.pages.preview import preview_of
 from ringsam.predict import load
 from ringsam.review import proposals
 from ringsam.review.proposals import doubt
@@ -66,6 +68,47 @@ def test_changed_boxes_are_written_with_the_mask_they_give(client, run, data):
     image = read_image(data / "images" / "image_2.png")
     expected = load(run.path).predict(image, [boxes["big_box"]]).masks[0].numpy()
     np.testing.assert_array_equal(decode_mask(row["segmentation"], (72, 96)), expected)
+
+
+def as_sent(mask) -> dict:
+    return json.loads(json.dumps(asdict(preview_of(mask, *mask.shape))))
+
+
+@pytest.mark.parametrize("refine", ["big_box", "both_boxes"])
+def test_masks_are_refined_alike_when_proposed_redrawn_and_shown(connect, run, data, refine):
+    client = connect(refine=refine)
+    record = read_two_boxes(data / "annotations.json").images[1]
+    image = read_image(record.path)
+    assert record.object_ids[0] == 20
+
+    def expected(weights, big, small):
+        found = load(weights).predict(image, [big], [small], refine=refine)
+        return found.masks[0].numpy()
+
+    known = client.get("/api/objects/20").json()
+    proposed = record.big_boxes[0].tolist(), record.small_boxes[0].tolist()
+    for name, weights in (("zero_shot", run.original), ("adapted", run.path)):
+        mask = expected(weights, *proposed)
+        assert known[name] == as_sent(mask)
+    judge(client, 20, "accepted")
+    boxes = {"big_box": [8, 12, 50, 60], "small_box": [20, 25, 30, 35]}
+    shown = client.post(f"/api/images/{known['image']}/mask", json=boxes).json()
+    mask = expected(run.path, *boxes.values())
+    assert shown == as_sent(mask)
+    (row,) = content_of(data)["annotations"]
+    accepted = decode_mask(row["segmentation"], (72, 96))
+    np.testing.assert_array_equal(accepted, expected(run.path, *proposed))
+    judge(client, 20, "accepted", **boxes)
+    (row,) = content_of(data)["annotations"]
+    np.testing.assert_array_equal(decode_mask(row["segmentation"], (72, 96)), mask)
+
+
+def test_a_review_refined_otherwise_asks_anew(connect, data):
+    masks = [
+        connect(refine=refine).get("/api/objects/20").json()["adapted"]
+        for refine in ("none", "both_boxes", "none")
+    ]
+    assert masks[0] == masks[2] != masks[1]
 
 
 def test_a_verdict_can_be_changed_and_taken_back(client, data):

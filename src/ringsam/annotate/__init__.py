@@ -2,11 +2,18 @@
 
 from pathlib import Path
 
+from ringsam.config import Refinement
 from ringsam.pages import refuse_without_web
 
 
 def annotate(
-    images: Path, out: Path, *, weights: str = "nano", host: str = "127.0.0.1", port: int = 0
+    images: Path,
+    out: Path,
+    *,
+    weights: str = "nano",
+    refine: Refinement = "none",
+    host: str = "127.0.0.1",
+    port: int = 0,
 ) -> str:
     """Serve the page until it is interrupted; says what the file holds then.
 
@@ -15,4 +22,4 @@ def annotate(
     refuse_without_web()
     from ringsam.annotate.server import serve
 
-    return serve(images, out, weights=weights, host=host, port=port)
+    return serve(images, out, weights=weights, refine=refine, host=host, port=port)

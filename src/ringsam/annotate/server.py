@@ -11,6 +11,7 @@ from pydantic import Field, StrictInt
 from ringsam.annotate.content import DrawnObject
 from ringsam.annotate.doubts import Doubts
 from ringsam.annotate.store import BoxFile, DrawnImage
+from ringsam.config import Refinement
 from ringsam.data.annotations import image_folder
 from ringsam.errors import InputError
 from ringsam.pages.kept import KeptAnswers
@@ -81,7 +82,9 @@ def create_app(
     return app
 
 
-def serve(images: Path, out: Path, *, weights: str, host: str, port: int) -> str:
+def serve(
+    images: Path, out: Path, *, weights: str, refine: Refinement, host: str, port: int
+) -> str:
     """Serve the page until it is interrupted; says what the file holds then."""
     pictures, boxes = open_project(images, out)
     for left_out in pictures.left_out:
@@ -91,7 +94,7 @@ def serve(images: Path, out: Path, *, weights: str, host: str, port: int) -> str
     with listen(host, port) as listener:
         predictor = load(weights).to("cuda" if torch.cuda.is_available() else "cpu")
         kept = KeptAnswers(boxes.path, kind="doubts")
-        doubts = Doubts(Preview(predictor, pictures), kept)
+        doubts = Doubts(Preview(predictor, pictures, refine=refine), kept)
         create = partial(create_app, boxes, pictures, doubts)
         with doubts.judging(unseen(boxes, pictures)):
             serve_page(create, listener, host=host, task="Draw two boxes per object")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ringsam.commands.arguments import Folder
+from ringsam.config import Refinement
 
 
 def import_(
@@ -29,7 +30,12 @@ def import_(
 
 
 def annotate(
-    images: Folder, out: Path, weights: str = "nano", host: str = "127.0.0.1", port: int = 0
+    images: Folder,
+    out: Path,
+    weights: str = "nano",
+    refine: Refinement = "none",
+    host: str = "127.0.0.1",
+    port: int = 0,
 ) -> int:
     """Draw two boxes per object on a local page; every object is saved as soon as it is drawn.
 
@@ -37,17 +43,24 @@ def annotate(
         images: The folder of the images.
         out: The JSON to make or to go on with; my_images/two_boxes.json for my_images/images.
         weights: What previews the masks: a run folder, or any weights that `ringsam train --weights` takes.
+        refine: Show masks moved by each object's own colours, within the big box, or by what both boxes tell.
         host: The address to serve at; the printed link carries the token that lets its holder in.
         port: The port to serve at; 0 takes a free one.
     """
     from ringsam.annotate import annotate as serve_page
 
-    print(serve_page(images, out, weights=weights, host=host, port=port))
+    print(serve_page(images, out, weights=weights, refine=refine, host=host, port=port))
     return 0
 
 
 def review(
-    run: Folder, images: Folder, boxes: Path, out: Path, host: str = "127.0.0.1", port: int = 0
+    run: Folder,
+    images: Folder,
+    boxes: Path,
+    out: Path,
+    refine: Refinement = "none",
+    host: str = "127.0.0.1",
+    port: int = 0,
 ) -> int:
     """Look at a run's masks on a local page, most doubtful first: accept, redraw or reject each.
 
@@ -56,12 +69,13 @@ def review(
         images: The folder of the images.
         boxes: COCO JSON with big_box and small_box per object.
         out: The JSON of accepted masks to make or to go on with, beside the boxes.
+        refine: Move all masks by each object's own colours, within the big box, or by what both boxes tell.
         host: The address to serve at; the printed link carries the token that lets its holder in.
         port: The port to serve at; 0 takes a free one.
     """
     from ringsam.review import review as serve_page
 
-    print(serve_page(run, images, boxes, out, host=host, port=port))
+    print(serve_page(run, images, boxes, out, refine=refine, host=host, port=port))
     return 0
 
 

@@ -29,8 +29,9 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class BoxBody(Body):
+class BoxesBody(Body):
     big_box: BoxNumbers
+    small_box: BoxNumbers | None = None
 
 
 def create_page(pictures: Pictures, preview: Preview, *, token: str, local: bool) -> FastAPI:
@@ -59,8 +60,8 @@ def create_page(pictures: Pictures, preview: Preview, *, token: str, local: bool
         return Response(part, media_type="image/jpeg")
 
     @app.post("/api/images/{key}/mask")
-    def mask(picture: Chosen, body: BoxBody) -> PreviewMask | None:
-        return preview.mask(picture, body.big_box)
+    def mask(picture: Chosen, body: BoxesBody) -> PreviewMask | None:
+        return preview.mask(picture, body.big_box, body.small_box)
 
     return app
 

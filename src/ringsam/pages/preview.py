@@ -12,11 +12,13 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from ringsam.config import Refinement
 from ringsam.data.boxes import Box
 from ringsam.data.masks import Mask
 from ringsam.geometry import Frame
 from ringsam.pages.pictures import Picture, Pictures
 from ringsam.predict import Predictor, as_boxes
+from ringsam.refinement import refine
 from ringsam.sam.model import Prompts
 from ringsam.sam.preprocess import logits_to_image
 
@@ -34,11 +36,14 @@ class PreviewMask:
 
 
 class Preview:
-    """SAM asked one box at a time; an image is encoded once."""
+    """SAM asked for one object at a time, its mask refined or not; an image is encoded once."""
 
-    def __init__(self, predictor: Predictor, pictures: Pictures) -> None:
+    def __init__(
+        self, predictor: Predictor, pictures: Pictures, *, refine: Refinement = "none"
+    ) -> None:
         self.predictor = predictor
         self.pictures = pictures
+        self.refine = refine
         self.turn, self._waiting = (
             threading.Lock(),
             threading.Lock(),
@@ -54,14 +59,31 @@ class Preview:
                 self._waiting.release()
                 self._encoded(self._newest)
 
-    def mask(self, picture: Picture, big_box: Sequence[float]) -> PreviewMask | None:
+    def mask(
+        self, picture: Picture, big_box: Sequence[float], small_box: Sequence[float] | None = None
+    ) -> PreviewMask | None:
         """None where SAM finds nothing. Raises InputError for a box that has no part of the image."""
+        if self.refine != "none":
+            exact = self.exact_mask(picture, big_box, small_box)
+            return preview_of(exact, *exact.shape)
         logits, frame = self._logits(picture, big_box)
         return preview_of(_drawn(logits, _as_shown(frame)), frame.image_height, frame.image_width)
 
-    def exact_mask(self, picture: Picture, big_box: Sequence[float]) -> Mask:
-        """The mask in the image's own pixels; raises InputError as `mask` does."""
-        return _drawn(*self._logits(picture, big_box))
+    def exact_mask(
+        self, picture: Picture, big_box: Sequence[float], small_box: Sequence[float] | None = None
+    ) -> Mask:
+        """The mask in the image's own pixels; raises InputError as `mask` does.
+
+        Before the small box is drawn, what would be refined by both boxes is refined by the big one.
+        """
+        logits, frame = self._logits(picture, big_box)
+        if self.refine == "none":
+            return _drawn(logits, frame)
+        big, small = as_boxes([big_box], "big_box", frame), None
+        if self.refine == "both_boxes" and small_box is not None:
+            small = as_boxes([small_box], "small_box", frame)
+        pixels = self.pictures.pixels(picture.path)
+        return refine(logits[:, 0].cpu(), pixels, frame, big, small)[0].numpy()
 
     @torch.inference_mode()
     def _logits(self, picture: Picture, big_box: Sequence[float]) -> tuple[Tensor, Frame]:

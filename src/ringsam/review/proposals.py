@@ -11,10 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ringsam.batch import Batch, collate
+from ringsam.config import Refinement
 from ringsam.data.boxes import Box
 from ringsam.data.dataset import TwoBoxDataset
-from ringsam.data.masks import Rle, encode_mask
-from ringsam.data.records import ImageRecord
+from ringsam.data.masks import Mask, Rle, encode_mask
+from ringsam.data.records import ImageRecord, read_pixels
 from ringsam.digests import sha256
 from ringsam.draws import Draws
 from ringsam.geometry import Frame
@@ -24,6 +25,7 @@ from ringsam.method.self_training import BoxRegions, PerObject, box_regions
 from ringsam.metrics import Masks, iou
 from ringsam.pages.kept import KeptAnswers, key_of_model, key_of_question
 from ringsam.predict import Predictor
+from ringsam.refinement import refine
 from ringsam.sam.model import Decoded
 from ringsam.sam.preprocess import logits_to_image
 
@@ -59,26 +61,37 @@ def doubt(zero_shot: Masks, adapted: Masks, by_core: Masks, regions: BoxRegions)
 
 
 class Proposer:
-    """A run's SAM before and after, and what they said at earlier starts."""
+    """A run's SAM before and after, both refined alike, and what they said at earlier starts."""
 
-    def __init__(self, *, zero_shot: Predictor, adapted: Predictor, kept: KeptAnswers) -> None:
-        self.zero_shot, self.adapted, self.kept = zero_shot, adapted, kept
+    def __init__(
+        self,
+        *,
+        zero_shot: Predictor,
+        adapted: Predictor,
+        kept: KeptAnswers,
+        refine: Refinement = "none",
+    ) -> None:
+        self.zero_shot, self.adapted, self.kept, self.refine = zero_shot, adapted, kept, refine
         self._models = key_of_model(zero_shot), key_of_model(adapted)
 
     def propose(self, record: ImageRecord) -> list[Proposal]:
         """A proposal for each object of the image, in the record's order; asked for again only where something changed."""
         objects = (record.big_boxes, record.small_boxes, record.object_ids)
         content = (sha256(record.path), *(array.tolist() for array in objects))
-        key = key_of_question("proposals", *content, *self._models)
+        key = key_of_question("proposals", *content, *self._models, self.refine)
         answers = self.kept.get(key)
         if answers is None:
-            answers = ask(record, zero_shot=self.zero_shot, adapted=self.adapted)
+            answers = ask(
+                record, zero_shot=self.zero_shot, adapted=self.adapted, refinement=self.refine
+            )
             self.kept.put(key, answers)
         return [_proposal(record, place, answer) for place, answer in enumerate(answers)]
 
 
 @torch.inference_mode()
-def ask(record: ImageRecord, *, zero_shot: Predictor, adapted: Predictor) -> list[Answer]:
+def ask(
+    record: ImageRecord, *, zero_shot: Predictor, adapted: Predictor, refinement: Refinement
+) -> list[Answer]:
     """An answer for each object of the image, in the record's order."""
     sample = TwoBoxDataset([record], adapted.preprocess, with_masks=False)[0]
     batch = collate([sample]).to(adapted.sam.device)
@@ -90,17 +103,22 @@ def ask(record: ImageRecord, *, zero_shot: Predictor, adapted: Predictor) -> lis
         _masks(by_core),
         box_regions(batch, grid=after.logits.shape[-1]),
     )
-    found = zip(
-        _encoded(before.logits, sample.frame), _encoded(after.logits, sample.frame), strict=True
-    )
+    if refinement == "none":
+        masks = (_drawn(decoded.logits, sample.frame) for decoded in (before, after))
+    else:
+        masks = (
+            _refined(decoded.logits, record, sample.frame, refinement)
+            for decoded in (before, after)
+        )
+    found = zip(*masks, strict=True)
     return [
         {
-            "zero_shot": masks[0],
-            "adapted": masks[1],
+            "zero_shot": encode_mask(old),
+            "adapted": encode_mask(new),
             "score": float(after.iou[place]),
             "doubt": float(doubts[place]),
         }
-        for place, masks in enumerate(found)
+        for place, (old, new) in enumerate(found)
     ]
 
 
@@ -133,11 +151,22 @@ def _masks(decoded: Decoded) -> Masks:
     return decoded.logits[:, 0] > 0
 
 
-def _encoded(logits: Float[Tensor, "n 1 h w"], frame: Frame) -> Iterator[Rle]:
+def _drawn(logits: Float[Tensor, "n 1 h w"], frame: Frame) -> Iterator[Mask]:
     """Each mask in the image's own pixels, a few drawn at a time."""
     for part in logits.split(_AT_ONCE):
-        for mask in (logits_to_image(part, frame) > 0).cpu().numpy():
-            yield encode_mask(mask)
+        yield from (logits_to_image(part, frame) > 0).cpu().numpy()
+
+
+def _refined(
+    logits: Float[Tensor, "n 1 h w"], record: ImageRecord, frame: Frame, refinement: Refinement
+) -> Iterator[Mask]:
+    """The same, refined."""
+    pixels = read_pixels(record)
+    big, small = (torch.from_numpy(boxes) for boxes in (record.big_boxes, record.small_boxes))
+    for start in range(0, record.num_objects, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        seeds = small[part] if refinement == "both_boxes" else None
+        yield from refine(logits[part, 0].cpu(), pixels, frame, big[part], seeds).numpy()
 
 
 def _box(numbers: npt.NDArray[np.float32]) -> Box:

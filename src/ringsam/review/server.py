@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from rich.console import Console
 from rich.progress import track
 
+from ringsam.config import Refinement
 from ringsam.data.dataset import read_two_boxes
 from ringsam.pages.kept import KeptAnswers
 from ringsam.pages.page import create_page, mount_files
@@ -51,10 +52,12 @@ def create_app(review: Review, *, token: str, local: bool) -> FastAPI:
     return app
 
 
-def serve(run: Path, images: Path, boxes: Path, out: Path, *, host: str, port: int) -> str:
+def serve(
+    run: Path, images: Path, boxes: Path, out: Path, *, refine: Refinement, host: str, port: int
+) -> str:
     """Ask for the masks that no earlier start had, then serve the page until it is interrupted; says what the file holds then."""
     with listen(host, port) as listener:
-        review = open_review(RunFolder(run), images, boxes, out)
+        review = open_review(RunFolder(run), images, boxes, out, refine=refine)
         create = partial(create_app, review)
         serve_page(create, listener, host=host, task="Accept, redraw or reject the masks")
     verdicts = [row["verdict"] for row in review.verdicts.rows().values()]
@@ -62,7 +65,9 @@ def serve(run: Path, images: Path, boxes: Path, out: Path, *, host: str, port: i
     return f"{out}: {', '.join(counts)} of {len(review.proposals)} objects"
 
 
-def open_review(run: RunFolder, images: Path, boxes: Path, out: Path) -> Review:
+def open_review(
+    run: RunFolder, images: Path, boxes: Path, out: Path, *, refine: Refinement = "none"
+) -> Review:
     """The run's masks for every object, kept beside the file of the verdicts for the next start, and that file.
 
     Raises InputError for what is no run, and for images, boxes or a file that cannot be used.
@@ -73,7 +78,7 @@ def open_review(run: RunFolder, images: Path, boxes: Path, out: Path) -> Review:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     zero_shot, adapted = load_of_run(run, run.original).to(device), load(run.path).to(device)
     kept = KeptAnswers(verdicts.path, kind="proposals")
-    proposer = Proposer(zero_shot=zero_shot, adapted=adapted, kept=kept)
+    proposer = Proposer(zero_shot=zero_shot, adapted=adapted, kept=kept, refine=refine)
     console = Console(file=sys.stderr)
     records = track(
         data.with_objects().images,
@@ -86,4 +91,5 @@ def open_review(run: RunFolder, images: Path, boxes: Path, out: Path) -> Review:
     kept.forget_unused()
     shown = [Picture(key_of(r.file_name), r.file_name, r.path) for r in data.images]
     pictures = Pictures(data.root, shown)
-    return Review(proposals, verdicts, data.categories, Preview(adapted, pictures))
+    preview = Preview(adapted, pictures, refine=refine)
+    return Review(proposals, verdicts, data.categories, preview)

@@ -99,7 +99,7 @@ class Review:
         except RowProblem as problem:
             raise InputError(f"{problem}; {problem.mend}") from problem
         picture = self.preview.pictures.by_key[key_of(proposal.image.file_name)]
-        mask = encode_mask(self.preview.exact_mask(picture, judged.big))
+        mask = encode_mask(self.preview.exact_mask(picture, judged.big, judged.small))
         return replace(proposal, big_box=judged.big, small_box=judged.small, adapted=mask)
 
 

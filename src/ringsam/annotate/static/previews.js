@@ -7,7 +7,7 @@ export class Previews {
     this.came = came;
     this.failed = failed;
     this.shown = true;
-    this.asked = new Map(); // by object: for which box, and the mask that came
+    this.asked = new Map(); // by object: for which boxes, and the mask that came
     this.sheet = null;
     this.working = false;
   }
@@ -25,18 +25,20 @@ export class Previews {
   }
 
   #next() {
-    const isOld = (object) => this.asked.get(object.key)?.box !== String(object.big_box);
+    const isOld = (object) => this.asked.get(object.key)?.boxes !== boxesOf(object);
     return this.shown && this.sheet.objects.findLast((object) => isWhole(object) && isOld(object));
   }
 
-  async #ask({ key, big_box }) {
-    const answer = { box: String(big_box), mask: null };
-    this.asked.set(key, answer);
+  async #ask(object) {
+    const answer = { boxes: boxesOf(object), mask: null };
+    this.asked.set(object.key, answer);
     try {
-      answer.mask = await mask(this.sheet.key, big_box);
+      answer.mask = await mask(this.sheet.key, object);
       this.came();
     } catch (error) {
       this.failed(error);
     }
   }
 }
+
+const boxesOf = ({ big_box, small_box }) => JSON.stringify([big_box, small_box]);

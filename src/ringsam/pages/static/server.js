@@ -3,7 +3,7 @@
 /** Someone else changed what this page read before. */
 export class Conflict extends Error {}
 
-export const mask = (key, bigBox) => ask(`/api/images/${key}/mask`, "POST", { big_box: bigBox });
+export const mask = (key, { big_box, small_box }) => ask(`/api/images/${key}/mask`, "POST", { big_box, small_box });
 export const pixelsOf = (key, part = {}) => `/api/images/${key}/pixels?${new URLSearchParams(part)}`;
 
 export async function ask(path, method = "GET", body = undefined) {

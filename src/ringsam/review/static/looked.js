@@ -13,7 +13,7 @@ export class Looked {
     this.boxes = { ...known.boxes };
     this.came = came;
     this.failed = failed;
-    this.asked = null; // for which big box, and the mask that came
+    this.asked = null; // for which boxes, and the mask that came
     this.#ask();
   }
 
@@ -52,16 +52,16 @@ export class Looked {
 
   /** The mask of boxes that are not those proposed; null until it comes. */
   get redrawn() {
-    return this.asked && this.asked.box === String(this.boxes.big_box) ? this.asked.mask : null;
+    return this.asked && same(this.asked.boxes, this.boxes) ? this.asked.mask : null;
   }
 
   async #ask() {
-    const box = this.boxes.big_box;
-    if (!box || this.isAsProposed || this.asked?.box === String(box)) return;
-    const asked = { box: String(box), mask: null };
+    const boxes = { ...this.boxes };
+    if (!boxes.big_box || this.isAsProposed || (this.asked && same(this.asked.boxes, boxes))) return;
+    const asked = { boxes, mask: null };
     this.asked = asked;
     try {
-      asked.mask = await mask(this.key, box);
+      asked.mask = await mask(this.key, boxes);
       this.came();
     } catch (error) {
       this.failed(error);
