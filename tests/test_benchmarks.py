@@ -228,7 +228,10 @@ def test_finished_runs_are_looked_at_again(tmp_path, sam_folder, monkeypatch, ca
     shutil.copytree(run, runs / "discs-masks-0")  # a ceiling that is no better: all of the gap
     with ThreadPoolExecutor(1) as pool:
         told = list(refined.lines(refined.Arguments(root, runs), pool))
-    figures = {cells[1]: cells[2:] for cells in map(cells_of, told) if cells[:1] == ["discs"]}
+    figures, closes = (
+        {cells[1]: cells[2:] for cells in map(cells_of, part) if cells[:1] == ["discs"]}
+        for part in (told[:-3], told[-3:])
+    )
     assert float(figures["zero-shot"][0]) == pytest.approx(before, abs=1e-4)
     assert float(figures["best"][0]) == pytest.approx(mious[kept], abs=1e-4)
     asked = evaluate(
@@ -237,8 +240,9 @@ def test_finished_runs_are_looked_at_again(tmp_path, sam_folder, monkeypatch, ca
     assert float(figures["best"][3]) == pytest.approx(asked.zero_shot.miou, abs=1e-4)
     start, ceiling = (float(figures[name][0]) for name in ("zero-shot", "masks"))
     closed = (float(figures["best"][1]) - start) / (ceiling - start)
-    assert cells_of(told[-1])[:2] == ["mean", "100%"]
-    assert float(cells_of(told[-1])[2][:-1]) / 100 == pytest.approx(closed, rel=0.02)
+    assert closes["zero-shot"][0].strip("-") == "0%" and closes["best"][0] == "100%"
+    assert float(closes["best"][1][:-1]) / 100 == pytest.approx(closed, rel=0.02)
+    assert closes["best, both ends refined"] == ["100%"] * 4
 
 
 def cells_of(line: str) -> list[str]:

@@ -16,7 +16,7 @@ from ringsam.errors import InputError
 from ringsam.geometry import Boxes, Frame, clip_boxes
 from ringsam.method.prompts import make_prompts
 from ringsam.method.pseudo_labels import mask_entropy
-from ringsam.refinement import refine as refine_masks
+from ringsam.refinement import refine_masks
 from ringsam.runs import RunFolder
 from ringsam.sam.model import Sam
 from ringsam.sam.preprocess import Preprocess, logits_to_image
@@ -58,8 +58,8 @@ class Predictor:
         Boxes are `[x1, y1, x2, y2]` rows in image pixels. Prompts other than `box`, and `refine` by
         `both_boxes`, need the small boxes too; points in them are drawn from `object_ids` (0, 1, ...
         where not given). `refine` moves SAM's masks by the colours of each object, IoU and entropy
-        stay those of SAM's own. Raises InputError for another kind of image, and for a box that has
-        no part of it.
+        stay those of SAM's own. Raises InputError for another kind of image, for a box that has no part of
+        it, and for a small box that is needed and has no part of its big one.
         """
         pixels = as_image(image)
         tensor, frame = self.preprocess.image(pixels)
@@ -73,8 +73,8 @@ class Predictor:
         small = as_boxes(big_boxes if small_boxes is None else small_boxes, "small_boxes", frame)
         if len(big) != len(small):
             raise InputError(f"{len(big)} big boxes but {len(small)} small boxes; give one each")
-        if small_boxes is not None:
-            _refuse_apart(big, small)
+        if prompts != "box" or refine == "both_boxes":
+            refuse_apart(big, small)
         ids = torch.arange(len(big)) if object_ids is None else torch.as_tensor(object_ids)
         sample = Sample(
             tensor, frame, frame.boxes_to_input(big), frame.boxes_to_input(small), ids, None
@@ -82,11 +82,13 @@ class Predictor:
         batch = collate([sample]).to(self.sam.device)
         asked = make_prompts(batch, prompts, num_points=self.num_points, draws=Draws(0, 0))
         decoded = self.sam.decode(self.sam.encode(batch.images), batch.image_index, asked)
-        drawn = [_draw(logits, frame) for logits in decoded.logits.split(_chunk(frame))]
+        drawn = [
+            _draw(logits, frame, masks=refine == "none")
+            for logits in decoded.logits.split(_chunk(frame))
+        ]
         masks, entropy = (torch.cat(parts) for parts in zip(*drawn, strict=True))
         if refine != "none":
-            seeds = small if refine == "both_boxes" else None
-            masks = refine_masks(decoded.logits[:, 0].cpu(), pixels, frame, big, seeds)
+            masks = refine_masks(decoded.logits, pixels, frame, big, small, refine=refine)
         return Prediction(masks, decoded.iou.cpu(), entropy)
 
     def to(self, device: str | torch.device) -> "Predictor":
@@ -150,7 +152,7 @@ def as_boxes(boxes: object, name: str, frame: Frame) -> Boxes:
     return tensor
 
 
-def _refuse_apart(big: Boxes, small: Boxes) -> None:
+def refuse_apart(big: Boxes, small: Boxes) -> None:
     """Raises InputError where a small box has no part of its big one."""
     common = clip_boxes(small, big)
     apart = (common[:, 2:] <= common[:, :2]).any(dim=1).nonzero()[:, 0].tolist()
@@ -162,10 +164,10 @@ def _refuse_apart(big: Boxes, small: Boxes) -> None:
         )
 
 
-def _draw(logits: Float[Tensor, "n 1 h w"], frame: Frame) -> tuple[Tensor, Tensor]:
-    """Masks in the image frame (n, height, width) and their entropies (n,)."""
+def _draw(logits: Float[Tensor, "n 1 h w"], frame: Frame, *, masks: bool) -> tuple[Tensor, Tensor]:
+    """Masks in the image frame (n, height, width), none without `masks`, and their entropies (n,)."""
     on_image = logits_to_image(logits, frame)
-    return (on_image > 0).cpu(), mask_entropy(on_image).cpu()
+    return (on_image[: len(logits) if masks else 0] > 0).cpu(), mask_entropy(on_image).cpu()
 
 
 def _chunk(frame: Frame) -> int:

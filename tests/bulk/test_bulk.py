@@ -11,10 +11,12 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from ringsam.bulk import predict_files, work
+from ringsam.cli import main
 from ringsam.data import records
+from ringsam.data.dataset import read_two_boxes
 from ringsam.data.images import read_image
 from ringsam.errors import InputError
-from ringsam.predict import Predictor
+from ringsam.predict import Predictor, load
 
 ALL = ("coco", "png", "labels", "yolo", "geojson")
 
@@ -34,6 +36,21 @@ def test_every_box_gets_a_mask_as_rle_and_as_png(disc_data, sam_folder, tmp_path
         assert again == rle
         assert row["area"] == png.sum()
         assert 0 <= row["entropy"] <= 0.6932
+
+
+def test_refined_masks_are_written_where_they_are_asked_for(disc_data, sam_folder, tmp_path):
+    images, boxes, out = disc_data / "images", disc_data / "two_boxes.json", tmp_path / "masks"
+    asked = [str(images), "--boxes", str(boxes), "--out", str(out), "--refine", "both_boxes"]
+    assert main(["predict", str(sam_folder), *asked]) == 0
+    record = read_two_boxes(boxes).images[2]
+    expected = (
+        load(sam_folder)
+        .predict(read_image(record.path), record.big_boxes, record.small_boxes, refine="both_boxes")
+        .masks
+    )
+    for object_id, mask in zip(record.object_ids, expected, strict=True):
+        png = np.asarray(Image.open(out / "png" / record.file_name / f"{object_id}.png"))
+        np.testing.assert_array_equal(png > 0, mask.numpy())
 
 
 def test_a_folder_that_holds_anything_is_left_alone(disc_data, sam_folder, tmp_path):

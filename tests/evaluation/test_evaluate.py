@@ -13,13 +13,16 @@ from rich.console import Console
 from tiny import tiny_sam
 
 from ringsam import metrics
+from ringsam.cli import main
 from ringsam.config import Config
 from ringsam.data.dataset import decode_masks, read_two_boxes
 from ringsam.data.images import read_image
 from ringsam.errors import InputError
 from ringsam.evaluation.evaluate import evaluate, scorable
+from ringsam.evaluation.overlays import make_overlays, outline_path
 from ringsam.evaluation.result import Evaluation, read_evaluation, write_evaluation
 from ringsam.evaluation.table import print_evaluation
+from ringsam.geometry import crop_window
 from ringsam.predict import load
 from ringsam.runs import RunFolder
 from ringsam.sam.weights import save_folder
@@ -91,6 +94,26 @@ def test_both_models_are_refined_alike_and_the_evaluation_says_so(
         rows = [getattr(o, name) for o in refined.objects if o.image_id == record.image_id]
         assert [row.iou for row in rows] == metrics.iou(masks, targets).tolist()
     assert read_evaluation(RunFolder(copy).evaluation) == refined
+
+
+def test_the_command_refines_and_the_report_draws_what_was_refined(
+    run: RunFolder, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = RunFolder(tmp_path / "run")
+    shutil.copytree(run.path, copy.path)
+    assert main(["evaluate", str(copy.path), str(data), "--refine", "both_boxes"]) == 0
+    assert "prompts box, refined by both_boxes" in capsys.readouterr().out
+    refined = read_evaluation(copy.evaluation)
+    record = read_two_boxes(data).images[0]
+    rows = [row for row in refined.objects if row.image_id == record.image_id]
+    overlays = make_overlays(copy, refined, rows)
+    masks = load(copy.path).predict(
+        read_image(record.path), record.big_boxes, record.small_boxes, refine="both_boxes"
+    ).masks  # fmt: skip
+    for place, row in enumerate(rows):
+        left, top, right, bottom = crop_window(record.big_boxes[place], height=72, width=96)
+        expected = outline_path(masks[place].numpy()[top:bottom, left:right])
+        assert overlays[row.image_id, row.object_id].outlines["adapted"] == expected
 
 
 def test_an_evaluation_written_before_there_was_refinement_is_read(

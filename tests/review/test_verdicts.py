@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from ringsam.cli import main
 from ringsam.data import read_two_boxes
 from ringsam.data.images import read_image
 from ringsam.data.masks import decode_mask
@@ -101,6 +102,38 @@ def test_masks_are_refined_alike_when_proposed_redrawn_and_shown(connect, run, d
     judge(client, 20, "accepted", **boxes)
     (row,) = content_of(data)["annotations"]
     np.testing.assert_array_equal(decode_mask(row["segmentation"], (72, 96)), mask)
+
+
+def test_a_small_box_beside_its_big_one_is_told_before_anything_is_shown(connect):
+    client = connect(refine="both_boxes")
+    image = client.get("/api/objects/20").json()["image"]
+    boxes = {"big_box": [8, 12, 50, 60], "small_box": [60, 2, 70, 9]}
+    answer = client.post(f"/api/images/{image}/mask", json=boxes)
+    assert answer.status_code == 422 and "wholly outside its big box" in answer.json()["detail"]
+    boxes["small_box"] = [10**400, 2, 70, 9]
+    assert client.post(f"/api/images/{image}/mask", json=boxes).status_code == 422
+
+
+def test_before_the_small_box_is_drawn_the_big_one_refines(connect, run, data):
+    image = read_image(data / "images" / "image_2.png")
+    client = connect(refine="both_boxes")
+    key = client.get("/api/objects/20").json()["image"]
+    body = {"big_box": [8, 12, 50, 60], "small_box": None}
+    shown = client.post(f"/api/images/{key}/mask", json=body).json()
+    mask = load(run.path).predict(image, [body["big_box"]], refine="big_box").masks[0].numpy()
+    assert shown == as_sent(mask)
+
+
+@pytest.mark.parametrize("command", ["annotate", "review"])
+def test_the_pages_commands_hand_the_refinement_on(command, monkeypatch, tmp_path):
+    asked = {}
+    monkeypatch.setattr(
+        f"ringsam.{command}.server.serve", lambda *_, **options: asked.update(options) or "served"
+    )
+    folder = str(tmp_path)
+    places = {"annotate": [folder], "review": [folder, folder, "--boxes", folder]}[command]
+    assert main([command, *places, "--out", f"{folder}/a.json", "--refine", "big_box"]) == 0
+    assert asked["refine"] == "big_box"
 
 
 def test_a_review_refined_otherwise_asks_anew(connect, data):

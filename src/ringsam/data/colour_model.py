@@ -10,6 +10,7 @@ from ringsam.geometry import ellipse_radius
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Masks = npt.NDArray[np.bool_]
+Window = tuple[int, int, int, int]  # left, top, right, bottom, in pixels of the image
 
 _MARGIN = 0.3  # of the big box's side, on each side: the background that the model learns from
 _MAX_SIDE_PX = 128  # crops are brought down to this: as fine as SAM's decoder draws an object
@@ -24,8 +25,21 @@ def colour_masks(
 
     So of an object with no background around it they differ all over the ring.
     """
-    readings = [colour_mask(pixels, big_box, small_box, smooth=smooth) for smooth in (False, True)]
-    return np.stack(readings)
+    readings, (left, top, right, bottom) = colour_readings(pixels, big_box, small_box)
+    masks = np.zeros((len(readings), *pixels.shape[:2]), dtype=np.bool_)
+    masks[:, top:bottom, left:right] = readings
+    return masks
+
+
+def colour_readings(
+    pixels: Pixels, big_box: npt.NDArray[np.float32], small_box: npt.NDArray[np.float32]
+) -> tuple[Masks, Window]:
+    """The same in the big box's window alone: left, top, right and bottom of it, in pixels of the image."""
+    window = _window(big_box, height=pixels.shape[0], width=pixels.shape[1])
+    readings = [
+        _reading(pixels, big_box, small_box, window, smooth=smooth) for smooth in (False, True)
+    ]
+    return np.stack(readings), window
 
 
 def colour_mask(
@@ -42,8 +56,22 @@ def colour_mask(
     left to learn from (the big box is all of the image) the mask is the big box, with `smooth` the small
     one. The same image and boxes always give the same mask.
     """
-    height, width = pixels.shape[:2]
-    left, top, right, bottom = _window(big_box, height=height, width=width)
+    mask = np.zeros(pixels.shape[:2], dtype=np.bool_)
+    window = _window(big_box, height=pixels.shape[0], width=pixels.shape[1])
+    left, top, right, bottom = window
+    mask[top:bottom, left:right] = _reading(pixels, big_box, small_box, window, smooth=smooth)
+    return mask
+
+
+def _reading(
+    pixels: Pixels,
+    big_box: npt.NDArray[np.float32],
+    small_box: npt.NDArray[np.float32],
+    window: Window,
+    *,
+    smooth: bool,
+) -> Mask:
+    left, top, right, bottom = window
     scale = min(1.0, _MAX_SIDE_PX / max(right - left, bottom - top))
     size = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
     crop: Pixels = np.asarray(
@@ -64,15 +92,14 @@ def colour_mask(
         found = _cut(crop, seeds)
     else:
         found = seeds == cv2.GC_FGD if smooth else seeds != cv2.GC_BGD
-    mask = np.zeros((height, width), dtype=np.bool_)
     full = cv2.resize(
         found.astype(np.uint8), (right - left, bottom - top), interpolation=cv2.INTER_LINEAR
     )
-    mask[top:bottom, left:right] = full > 0
+    mask: Mask = full > 0
     return mask
 
 
-def _window(box: npt.NDArray[np.float32], *, height: int, width: int) -> tuple[int, int, int, int]:
+def _window(box: npt.NDArray[np.float32], *, height: int, width: int) -> Window:
     """The big box and a margin, in whole pixels inside the image."""
     margin_x, margin_y = _MARGIN * (box[2] - box[0]) + 2, _MARGIN * (box[3] - box[1]) + 2
     left, top = max(0, int(box[0] - margin_x)), max(0, int(box[1] - margin_y))

@@ -65,7 +65,7 @@ def windows_of(batch: Batch) -> Windows:
     column, row = (place.long().clamp(0, last) for place in (x, y))
     of_object = batch.image_index[:, None, None]
     picked = batch.images[of_object, :, row[:, :, None], column[:, None, :]]  # (n, h, w, 3)
-    return look(picked.permute(0, 3, 1, 2).float(), boxes, batch)
+    return make_windows(picked.permute(0, 3, 1, 2).float(), boxes, batch)
 
 
 def window_boxes(batch: Batch) -> Boxes:
@@ -77,7 +77,7 @@ def fine_places(boxes: Boxes, *, side: int) -> tuple[Float[Tensor, "n f"], Float
     return _places(boxes, side=2 * side)
 
 
-def look(fine: Float[Tensor, "n 3 f f"], boxes: Boxes, batch: Batch) -> Windows:
+def make_windows(fine: Float[Tensor, "n 3 f f"], boxes: Boxes, batch: Batch) -> Windows:
     """The windows of these colours, in SAM's normalisation, seen at their `fine_places`."""
     colours = F.avg_pool2d(fine, 2)
     side = colours.shape[-1]

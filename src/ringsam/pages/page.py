@@ -16,7 +16,10 @@ from ringsam.pages.guard import Guard
 from ringsam.pages.pictures import Picture, Pictures
 from ringsam.pages.preview import Preview, PreviewMask
 
-Number = StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Number = (
+    Annotated[StrictInt, Field(ge=-(2**53), le=2**53)]
+    | Annotated[StrictFloat, Field(allow_inf_nan=False)]
+)
 BoxNumbers = Annotated[list[Number], Field(min_length=4, max_length=4)]
 _Side = Annotated[int, Query(ge=0)]
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 from torch import Tensor
 
 from ringsam.config import Refinement
@@ -17,8 +17,8 @@ from ringsam.data.boxes import Box
 from ringsam.data.masks import Mask
 from ringsam.geometry import Frame
 from ringsam.pages.pictures import Picture, Pictures
-from ringsam.predict import Predictor, as_boxes
-from ringsam.refinement import refine
+from ringsam.predict import Predictor, as_boxes, refuse_apart
+from ringsam.refinement import refine_masks
 from ringsam.sam.model import Prompts
 from ringsam.sam.preprocess import logits_to_image
 
@@ -66,7 +66,8 @@ class Preview:
         if self.refine != "none":
             exact = self.exact_mask(picture, big_box, small_box)
             return preview_of(exact, *exact.shape)
-        logits, frame = self._logits(picture, big_box)
+        with self.turn:
+            logits, frame = self._logits(picture, big_box)
         return preview_of(_drawn(logits, _as_shown(frame)), frame.image_height, frame.image_width)
 
     def exact_mask(
@@ -76,22 +77,23 @@ class Preview:
 
         Before the small box is drawn, what would be refined by both boxes is refined by the big one.
         """
-        logits, frame = self._logits(picture, big_box)
-        if self.refine == "none":
-            return _drawn(logits, frame)
-        big, small = as_boxes([big_box], "big_box", frame), None
-        if self.refine == "both_boxes" and small_box is not None:
-            small = as_boxes([small_box], "small_box", frame)
-        pixels = self.pictures.pixels(picture.path)
-        return refine(logits[:, 0].cpu(), pixels, frame, big, small)[0].numpy()
+        with self.turn:
+            logits, frame = self._logits(picture, big_box)
+            if self.refine == "none":
+                return _drawn(logits, frame)
+            big = as_boxes([big_box], "big_box", frame)
+            small = as_boxes([big_box if small_box is None else small_box], "small_box", frame)
+            refuse_apart(big, small)
+            refine = "big_box" if small_box is None else self.refine
+            pixels = self.pictures.pixels(picture.path)
+            return refine_masks(logits, pixels, frame, big, small, refine=refine)[0].numpy()
 
     @torch.inference_mode()
     def _logits(self, picture: Picture, big_box: Sequence[float]) -> tuple[Tensor, Frame]:
-        with self.turn:
-            embedding, frame = self._encoded(picture)
-            box = frame.boxes_to_input(as_boxes([big_box], "big_box", frame)).to(embedding.device)
-            index = torch.zeros(1, dtype=torch.long, device=embedding.device)
-            return self.predictor.sam.decode(embedding, index, Prompts(boxes=box)).logits, frame
+        embedding, frame = self._encoded(picture)
+        box = frame.boxes_to_input(as_boxes([big_box], "big_box", frame)).to(embedding.device)
+        index = torch.zeros(1, dtype=torch.long, device=embedding.device)
+        return self.predictor.sam.decode(embedding, index, Prompts(boxes=box)).logits, frame
 
     @torch.inference_mode()
     def _encode(self, picture: Picture) -> tuple[Tensor, Frame]:
@@ -106,9 +108,9 @@ def preview_of(mask: Mask, height: int, width: int) -> PreviewMask | None:
         return None
     x, y = width / mask.shape[1], height / mask.shape[0]
     left, top, right, bottom = found
-    picture = _edged(Image.fromarray(mask).crop((left - 1, top - 1, right + 1, bottom + 1)))
-    picture = picture.crop((1, 1, picture.width - 1, picture.height - 1))
-    picture.thumbnail((_LARGEST_SIDE_PX, _LARGEST_SIDE_PX), Image.Resampling.NEAREST)
+    part = Image.fromarray(mask).crop(found)
+    part.thumbnail((_LARGEST_SIDE_PX, _LARGEST_SIDE_PX), Image.Resampling.NEAREST)
+    picture = _edged(ImageOps.expand(part, 1)).crop((1, 1, part.width + 1, part.height + 1))
     return PreviewMask((left * x, top * y, right * x, bottom * y), _data_url(picture))
 
 

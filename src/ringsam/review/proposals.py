@@ -25,7 +25,7 @@ from ringsam.method.self_training import BoxRegions, PerObject, box_regions
 from ringsam.metrics import Masks, iou
 from ringsam.pages.kept import KeptAnswers, key_of_model, key_of_question
 from ringsam.predict import Predictor
-from ringsam.refinement import refine
+from ringsam.refinement import refine_masks
 from ringsam.sam.model import Decoded
 from ringsam.sam.preprocess import logits_to_image
 
@@ -35,7 +35,7 @@ _NUM_CORE_POINTS = 5
 
 @dataclass(frozen=True)
 class Proposal:
-    """One object with the masks that SAM gives for its big box."""
+    """One object with the masks proposed for it; score and doubt are of SAM's own mask, before it is refined."""
 
     image: ImageRecord
     object_id: int
@@ -82,7 +82,7 @@ class Proposer:
         answers = self.kept.get(key)
         if answers is None:
             answers = ask(
-                record, zero_shot=self.zero_shot, adapted=self.adapted, refinement=self.refine
+                record, zero_shot=self.zero_shot, adapted=self.adapted, refine=self.refine
             )
             self.kept.put(key, answers)
         return [_proposal(record, place, answer) for place, answer in enumerate(answers)]
@@ -90,7 +90,7 @@ class Proposer:
 
 @torch.inference_mode()
 def ask(
-    record: ImageRecord, *, zero_shot: Predictor, adapted: Predictor, refinement: Refinement
+    record: ImageRecord, *, zero_shot: Predictor, adapted: Predictor, refine: Refinement
 ) -> list[Answer]:
     """An answer for each object of the image, in the record's order."""
     sample = TwoBoxDataset([record], adapted.preprocess, with_masks=False)[0]
@@ -103,12 +103,11 @@ def ask(
         _masks(by_core),
         box_regions(batch, grid=after.logits.shape[-1]),
     )
-    if refinement == "none":
+    if refine == "none":
         masks = (_drawn(decoded.logits, sample.frame) for decoded in (before, after))
     else:
         masks = (
-            _refined(decoded.logits, record, sample.frame, refinement)
-            for decoded in (before, after)
+            _refined(decoded.logits, record, sample.frame, refine) for decoded in (before, after)
         )
     found = zip(*masks, strict=True)
     return [
@@ -158,15 +157,14 @@ def _drawn(logits: Float[Tensor, "n 1 h w"], frame: Frame) -> Iterator[Mask]:
 
 
 def _refined(
-    logits: Float[Tensor, "n 1 h w"], record: ImageRecord, frame: Frame, refinement: Refinement
+    logits: Float[Tensor, "n 1 h w"], record: ImageRecord, frame: Frame, refine: Refinement
 ) -> Iterator[Mask]:
-    """The same, refined."""
+    """Each mask in the image's own pixels, refined, a few at a time."""
     pixels = read_pixels(record)
-    big, small = (torch.from_numpy(boxes) for boxes in (record.big_boxes, record.small_boxes))
-    for start in range(0, record.num_objects, _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        seeds = small[part] if refinement == "both_boxes" else None
-        yield from refine(logits[part, 0].cpu(), pixels, frame, big[part], seeds).numpy()
+    boxes = (torch.from_numpy(boxes) for boxes in (record.big_boxes, record.small_boxes))
+    for part in zip(*(each.split(_AT_ONCE) for each in (logits, *boxes)), strict=True):
+        logits, big, small = part
+        yield from refine_masks(logits, pixels, frame, big, small, refine=refine).numpy()
 
 
 def _box(numbers: npt.NDArray[np.float32]) -> Box:

@@ -30,7 +30,9 @@ export class Previews {
   }
 
   async #ask(object) {
-    const answer = { boxes: boxesOf(object), mask: null };
+    const before = this.asked.get(object.key); // stays on the page while only the small box changes
+    const kept = before && String(before.bigBox) === String(object.big_box) ? before.mask : null;
+    const answer = { boxes: boxesOf(object), bigBox: object.big_box, mask: kept };
     this.asked.set(object.key, answer);
     try {
       answer.mask = await mask(this.sheet.key, object);

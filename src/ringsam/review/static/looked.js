@@ -52,13 +52,13 @@ export class Looked {
 
   /** The mask of boxes that are not those proposed; null until it comes. */
   get redrawn() {
-    return this.asked && same(this.asked.boxes, this.boxes) ? this.asked.mask : null;
+    return this.asked && sameBig(this.asked.boxes, this.boxes) ? this.asked.mask : null;
   }
 
   async #ask() {
     const boxes = { ...this.boxes };
     if (!boxes.big_box || this.isAsProposed || (this.asked && same(this.asked.boxes, boxes))) return;
-    const asked = { boxes, mask: null };
+    const asked = { boxes, mask: this.redrawn }; // which stays on the page while only the small box changes
     this.asked = asked;
     try {
       asked.mask = await mask(this.key, boxes);
@@ -69,4 +69,5 @@ export class Looked {
   }
 }
 
+const sameBig = (boxes, others) => String(boxes.big_box) === String(others.big_box);
 const same = (boxes, others) => JSON.stringify([boxes.big_box, boxes.small_box]) === JSON.stringify([others.big_box, others.small_box]);
