@@ -6,20 +6,17 @@ Takes finished runs of `benchmarks.recipes`; nothing is trained. `refine` was ch
 images; the test masks serve this table only.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
 
-import torch
 import tyro
 
 from benchmarks.tables import RESULTS, data_sets, finished_runs, publish
-from ringsam.bench.runs import grabcut_miou, read_miou
+from ringsam.bench.runs import grabcut_miou, read_miou, worker_pool
 from ringsam.config import PromptPolicy, Refinement
 
 
@@ -138,10 +135,7 @@ def lines(arguments: Arguments, pool: Executor) -> Iterator[str]:
 
 def main(arguments: Arguments) -> None:
     """Print the table as it grows, then write it."""
-    threads = max((os.cpu_count() or 1) // arguments.jobs, 1)
-    with ProcessPoolExecutor(
-        arguments.jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(threads,)
-    ) as pool:
+    with worker_pool(arguments.jobs) as pool:
         publish(lines(arguments, pool), arguments.table)
 
 

@@ -66,16 +66,20 @@ def bench(wanted: Bench, table: Path, command: str) -> Path:
         if seed == wanted.seeds[0] or recipe not in (GRABCUT, *wanted.once)
     ]
     rows: list[Row] = []
-    threads = max((os.cpu_count() or 1) // wanted.jobs, 1)
-    with ProcessPoolExecutor(
-        wanted.jobs, get_context("spawn"), initializer=torch.set_num_threads, initargs=(threads,)
-    ) as pool:
+    with worker_pool(wanted.jobs) as pool:
         for run in as_completed([pool.submit(run_rows, *one, wanted) for one in runs]):
             if run.exception():
                 pool.shutdown(cancel_futures=True)
             rows += run.result()
             write_tables(sorted(rows, key=partial(_place, wanted=wanted)), table, command)
     return table
+
+
+def worker_pool(jobs: int) -> ProcessPoolExecutor:
+    """Processes that share the cores out among them."""
+    threads = max((os.cpu_count() or 1) // jobs, 1)
+    spawn = get_context("spawn")
+    return ProcessPoolExecutor(jobs, spawn, initializer=torch.set_num_threads, initargs=(threads,))
 
 
 def data_sets(root: Path, names: Sequence[str] | None) -> list[Path]:

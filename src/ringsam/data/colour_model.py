@@ -25,10 +25,7 @@ def colour_masks(
 
     So of an object with no background around it they differ all over the ring.
     """
-    readings, (left, top, right, bottom) = colour_readings(pixels, big_box, small_box)
-    masks = np.zeros((len(readings), *pixels.shape[:2]), dtype=np.bool_)
-    masks[:, top:bottom, left:right] = readings
-    return masks
+    return _paste(*colour_readings(pixels, big_box, small_box), pixels)
 
 
 def colour_readings(
@@ -56,11 +53,16 @@ def colour_mask(
     left to learn from (the big box is all of the image) the mask is the big box, with `smooth` the small
     one. The same image and boxes always give the same mask.
     """
-    mask = np.zeros(pixels.shape[:2], dtype=np.bool_)
     window = _window(big_box, height=pixels.shape[0], width=pixels.shape[1])
+    return _paste(_reading(pixels, big_box, small_box, window, smooth=smooth), window, pixels)
+
+
+def _paste(readings: Masks, window: Window, pixels: Pixels) -> Masks:
+    """The readings of a window, one or several, on an empty image."""
     left, top, right, bottom = window
-    mask[top:bottom, left:right] = _reading(pixels, big_box, small_box, window, smooth=smooth)
-    return mask
+    masks = np.zeros((*readings.shape[:-2], *pixels.shape[:2]), dtype=np.bool_)
+    masks[..., top:bottom, left:right] = readings
+    return masks
 
 
 def _reading(

@@ -13,6 +13,7 @@ from torch import Tensor
 from ringsam.batch import Batch, collate
 from ringsam.config import Refinement
 from ringsam.data.boxes import Box
+from ringsam.data.colours import Pixels
 from ringsam.data.dataset import TwoBoxDataset
 from ringsam.data.masks import Mask, Rle, encode_mask
 from ringsam.data.records import ImageRecord, read_pixels
@@ -106,8 +107,10 @@ def ask(
     if refine == "none":
         masks = (_drawn(decoded.logits, sample.frame) for decoded in (before, after))
     else:
+        pixels = read_pixels(record)
         masks = (
-            _refined(decoded.logits, record, sample.frame, refine) for decoded in (before, after)
+            _refined(decoded.logits, record, pixels, sample.frame, refine=refine)
+            for decoded in (before, after)
         )
     found = zip(*masks, strict=True)
     return [
@@ -157,10 +160,14 @@ def _drawn(logits: Float[Tensor, "n 1 h w"], frame: Frame) -> Iterator[Mask]:
 
 
 def _refined(
-    logits: Float[Tensor, "n 1 h w"], record: ImageRecord, frame: Frame, refine: Refinement
+    logits: Float[Tensor, "n 1 h w"],
+    record: ImageRecord,
+    pixels: Pixels,
+    frame: Frame,
+    *,
+    refine: Refinement,
 ) -> Iterator[Mask]:
     """Each mask in the image's own pixels, refined, a few at a time."""
-    pixels = read_pixels(record)
     boxes = (torch.from_numpy(boxes) for boxes in (record.big_boxes, record.small_boxes))
     for part in zip(*(each.split(_AT_ONCE) for each in (logits, *boxes)), strict=True):
         logits, big, small = part

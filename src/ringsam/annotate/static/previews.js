@@ -1,4 +1,5 @@
 // The masks that SAM would give, asked for one at a time, the last drawn object first.
+import { sameBox, sameBoxes } from "./shared/boxes.js";
 import { mask } from "./shared/server.js";
 import { isWhole } from "./sheet.js";
 
@@ -25,22 +26,21 @@ export class Previews {
   }
 
   #next() {
-    const isOld = (object) => this.asked.get(object.key)?.boxes !== boxesOf(object);
+    const isOld = (object) => !sameBoxes(this.asked.get(object.key)?.boxes ?? {}, object);
     return this.shown && this.sheet.objects.findLast((object) => isWhole(object) && isOld(object));
   }
 
   async #ask(object) {
+    const { big_box, small_box } = object;
     const before = this.asked.get(object.key); // stays on the page while only the small box changes
-    const kept = before && String(before.bigBox) === String(object.big_box) ? before.mask : null;
-    const answer = { boxes: boxesOf(object), bigBox: object.big_box, mask: kept };
+    const kept = before && sameBox(before.boxes.big_box, big_box) ? before.mask : null;
+    const answer = { boxes: { big_box, small_box }, mask: kept };
     this.asked.set(object.key, answer);
     try {
-      answer.mask = await mask(this.sheet.key, object);
+      answer.mask = await mask(this.sheet.key, answer.boxes);
       this.came();
     } catch (error) {
       this.failed(error);
     }
   }
 }
-
-const boxesOf = ({ big_box, small_box }) => JSON.stringify([big_box, small_box]);

@@ -24,6 +24,8 @@ export function moved([x1, y1, x2, y2], [dx, dy], limits) {
 
 export const contains = ([x1, y1, x2, y2], [x, y]) => x >= x1 && x <= x2 && y >= y1 && y <= y2;
 export const area = ([x1, y1, x2, y2]) => (x2 - x1) * (y2 - y1);
+export const sameBox = (box, other) => String(box) === String(other);
+export const sameBoxes = (one, other) => sameBox(one.big_box, other.big_box) && sameBox(one.small_box, other.small_box);
 export const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
 
 function span(a, b, low, high) {

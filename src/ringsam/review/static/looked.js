@@ -1,4 +1,5 @@
 // The object on the stage: its boxes as they are now, and the mask that SAM gives for them.
+import { sameBox, sameBoxes } from "./shared/boxes.js";
 import { mask } from "./shared/server.js";
 
 const MARGIN = 0.6; // of the big box's longer side, around it
@@ -26,11 +27,11 @@ export class Looked {
   }
 
   get isAsProposed() {
-    return same(this.boxes, this.known.proposed);
+    return sameBoxes(this.boxes, this.known.proposed);
   }
 
   get isAsKnown() {
-    return same(this.boxes, this.known.boxes);
+    return sameBoxes(this.boxes, this.known.boxes);
   }
 
   /** The part of the image to look at. */
@@ -52,12 +53,12 @@ export class Looked {
 
   /** The mask of boxes that are not those proposed; null until it comes. */
   get redrawn() {
-    return this.asked && sameBig(this.asked.boxes, this.boxes) ? this.asked.mask : null;
+    return this.asked && sameBox(this.asked.boxes.big_box, this.boxes.big_box) ? this.asked.mask : null;
   }
 
   async #ask() {
     const boxes = { ...this.boxes };
-    if (!boxes.big_box || this.isAsProposed || (this.asked && same(this.asked.boxes, boxes))) return;
+    if (!boxes.big_box || this.isAsProposed || (this.asked && sameBoxes(this.asked.boxes, boxes))) return;
     const asked = { boxes, mask: this.redrawn }; // which stays on the page while only the small box changes
     this.asked = asked;
     try {
@@ -68,6 +69,3 @@ export class Looked {
     }
   }
 }
-
-const sameBig = (boxes, others) => String(boxes.big_box) === String(others.big_box);
-const same = (boxes, others) => JSON.stringify([boxes.big_box, boxes.small_box]) === JSON.stringify([others.big_box, others.small_box]);
