@@ -76,8 +76,7 @@ class CellContrast(Adaptation):
         index, prompts = batch.image_index, output.prompts
         with torch.no_grad():
             logits = self.sam.decode(seen[0].embedding, index, prompts).logits[:, 0]
-            regions = box_regions(batch, grid=logits.shape[-1])
-            targets = make_targets(logits, regions, batch, self.config)
+            targets = make_targets(logits, batch, self.config)
         own, teacher = (
             getattr(features, self.space)[index] for features in (output.student, seen[0])
         )

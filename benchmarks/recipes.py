@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import torch.nn.functional as F
 import tyro
 from lightning import Trainer
 from torch.utils.data import Dataset
@@ -19,11 +20,15 @@ from torch.utils.data import Dataset
 from benchmarks.ablations import ABLATIONS
 from benchmarks.tables import RESULTS
 from benchmarks.wesam import WesamAdaptation
-from ringsam.batch import Sample
+from ringsam.batch import Batch, Sample
 from ringsam.bench.runs import Bench, Comparison, bench
 from ringsam.config import Config, MethodConfig
 from ringsam.data.dataset import read_two_boxes
+from ringsam.method.adaptation import Adaptation
+from ringsam.method.colours import SoftMasks
+from ringsam.method.self_training import fill_boxes
 from ringsam.runs import RunFolder, write_folder
+from ringsam.sam.model import Decoded
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.build import build_loader, build_module, build_trainer, quietly
 from ringsam.training.loader import TwoBoxLoader
@@ -59,7 +64,7 @@ def main(arguments: Arguments) -> None:
 
 
 def masks_settings(best: Config) -> Config:
-    """The true masks are the one voter, and the mask losses the only ones that learn from it."""
+    """The true masks in the voters' place, and the mask losses the only ones that learn from them."""
     method = replace(
         best.method, colour_vote=1.0, shape_vote=0.0, colour_evidence=0.0, pixel_contrast=0.0
     )
@@ -67,14 +72,15 @@ def masks_settings(best: Config) -> Config:
 
 
 def wesam_settings(best: Config) -> Config:
-    """Its prompts and its rate; the losses are in `benchmarks.wesam`."""
-    optim = replace(best.optim, lr_encoder=1e-4, lr_width=None)
+    """Its prompts, its rate, four images a step; the losses are in `benchmarks.wesam`."""
+    optim = replace(best.optim, lr_encoder=1e-4, lr_width=None, batch_size=4)
     return replace(best, method=MethodConfig(prompts="box"), optim=optim)
 
 
 def train_with_masks(folder: RunFolder, data: Path, config: Config) -> None:
     """ringsam itself has no door for masks, so the loop is put together here."""
     module, loader = prepare(data / "train" / "annotations.json", config)
+    module.adaptation = TaughtMasks(module.adaptation.sam, config.method, seed=config.seed)
     loader.dataset = TrueMasks(loader.dataset)
     fit_in_folder(folder, config, build_trainer(folder, config), module, loader)
 
@@ -119,8 +125,17 @@ def fit_in_folder(
     write_folder(folder.adapted, save)
 
 
+class TaughtMasks(Adaptation):
+    """Takes the place of `Adaptation`: taught the true masks that `TrueMasks` gives, without a vote."""
+
+    def targets(self, taught: Decoded, batch: Batch) -> SoftMasks:
+        assert batch.colour_masks is not None
+        true = F.adaptive_avg_pool2d(batch.colour_masks[:, 0].float(), taught.logits.shape[-1])
+        return fill_boxes(true, batch)
+
+
 class TrueMasks(Dataset[Sample]):
-    """The samples with the true masks in the colour model's place: a voter that is never wrong."""
+    """The samples with the true masks where a colour model's readings would be, for `TaughtMasks` alone."""
 
     def __init__(self, samples: Dataset[Sample]) -> None:
         self.samples = samples

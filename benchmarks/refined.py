@@ -6,9 +6,10 @@ Takes finished runs of `benchmarks.recipes`; nothing is trained. `refine` was ch
 images; the test masks serve this table only.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 from statistics import mean, stdev
 from typing import NamedTuple
@@ -90,11 +91,12 @@ def gaps_closed(scores: dict[str, Scores]) -> dict[str, list[float]]:
 
 
 def shares(
-    reached: Sequence[float], start: Sequence[float], ceiling: Sequence[float], ends: Iterable[int]
+    reached: Sequence[float], start: Sequence[float], ceiling: Sequence[float], ends: Sequence[int]
 ) -> list[float]:
+    gaps = [ceiling[end] - start[end] for end in ends]
     return [
-        (value - start[end]) / (ceiling[end] - start[end])
-        for value, end in zip(reached, ends, strict=True)
+        (value - start[end]) / gap if gap else nan
+        for value, end, gap in zip(reached, ends, gaps, strict=True)
     ]
 
 

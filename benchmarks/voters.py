@@ -51,8 +51,7 @@ def votes(sam: Sam, batch: Batch) -> dict[str, Tensor]:
     shape = shape_prior(batch, grid=GRID)
     colours = (sharp + smooth) / 2
     thirds = (colours + shape + teacher) / 3
-    regions = box_regions(batch, grid=logits.shape[-1])
-    best = make_targets(logits[:, 0], regions, batch, read_recipe("best").method)
+    best = make_targets(logits[:, 0], batch, read_recipe("best").method)
     return {
         "colours as they are": sharp,
         "colours smoothed": smooth,

@@ -13,9 +13,9 @@ from disc_data import write_disc_data
 from safetensors.torch import load_file
 from tiny import disc_batch, tiny_sam
 
-from benchmarks import kept_epochs, refined, robustness
+from benchmarks import kept_epochs, refined, right_masks, robustness
 from benchmarks.ablations import ABLATIONS, CHANGES
-from benchmarks.recipes import Arguments, main
+from benchmarks.recipes import Arguments, TaughtMasks, main
 from benchmarks.robustness import MOVES
 from benchmarks.shifted import write_set
 from benchmarks.splits import things
@@ -30,6 +30,8 @@ from ringsam.data.records import decode_masks
 from ringsam.draws import Draws
 from ringsam.errors import InputError
 from ringsam.evaluation.evaluate import evaluate
+from ringsam.method.prompts import make_prompts
+from ringsam.method.self_training import box_regions
 from ringsam.sam.weights import load_sam
 from ringsam.training.run import train
 
@@ -165,6 +167,47 @@ def test_every_voter_is_judged(disc_data, sam_folder):
     assert found["place"][0] > 0.7  # discs are ellipses
 
 
+def test_right_masks_are_judged_as_given_and_as_the_voters_leave_them(disc_data):
+    arguments = right_masks.Arguments([disc_data], num_images=2, most_objects=2)
+    rows = [
+        line.split("|")[2:-1]
+        for line in right_masks.lines(arguments)
+        if disc_data.parent.name in line
+    ][1:]
+    given = {row[0].strip(): [float(figure) for figure in row[1:]] for row in rows}
+    assert list(given) == list(right_masks.MOVED)
+    assert given["right"][0] > 0.97 > max(given["drawn too small"][0], given["drawn too large"][0])
+    assert min(given["right"]) > 0.8
+
+
+def test_a_moved_outline_takes_or_gives_a_ring():
+    mask = torch.zeros(40, 40, dtype=torch.bool)
+    mask[10:30, 10:30] = True
+    small, same, large = (right_masks.move_outline(mask, by) for by in (-0.1, 0.0, 0.1))
+    assert small.sum() == 16 * 16 and torch.equal(same, mask)
+    assert large[20, 8] and not large[20, 7] and (large | mask).sum() == large.sum()
+    dot = torch.zeros(9, 9, dtype=torch.bool)
+    dot[4, 4] = True
+    assert torch.equal(right_masks.move_outline(dot, -0.1), dot)
+
+
+def test_the_ceiling_is_taught_the_true_masks_whatever_votes_its_settings_name():
+    batch = disc_batch()
+    given = replace(batch, colour_masks=batch.gt_masks[:, None], gt_masks=None)
+    method = MethodConfig(self_training=1.0, shape_vote=0.5, colour_evidence=0.5)
+    ceiling = TaughtMasks(tiny_sam(), method)
+    taught = ceiling.sam.decode(
+        ceiling.sam.encode(batch.images),
+        batch.image_index,
+        make_prompts(batch, "box", num_points=1, draws=Draws(0, 0)),
+    )
+    targets = ceiling.targets(taught, given)
+    regions = box_regions(batch, grid=targets.shape[-1])
+    true = torch.nn.functional.avg_pool2d(batch.gt_masks.float(), 64 // targets.shape[-1])
+    ring = ~regions.core & ~regions.outside
+    assert torch.equal(targets[ring], true[ring]) and 0 < true[ring].mean() < 1
+
+
 def test_training_boxes_are_moved_and_the_test_part_is_not(tmp_path):
     data = tmp_path / "discs"
     for part in ("train", "test"):
@@ -202,7 +245,7 @@ def test_finished_runs_are_looked_at_again(tmp_path, sam_folder, monkeypatch, ca
         weights=str(sam_folder),
         epochs=2,
         method=method,
-        optim={"lr_encoder": 1e-3},
+        optim={"lr_encoder": 3e-3},
         data={"held_out": 0.5},
     )
     run = train(root / "discs" / "train" / "two_boxes.json", runs / "discs-best-0", config)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.special import expit, logit
 from tiny import tiny_sam
 
 from ringsam.data.colour_model import colour_masks
@@ -83,7 +84,7 @@ def test_windows_show_the_images_own_pixels_however_coarse_the_input_frame_is():
         np.testing.assert_allclose(colours[row, column], np.mean(looked, axis=0), atol=1e-4)
 
 
-def test_three_voters_count_alike_before_the_colours_move_them():
+def test_three_voters_log_odds_count_alike_before_the_colours_move_them():
     pixels = image_of(disc(), grain=0)
     pixels[:] = 128  # of one colour, so that colours move nothing; GrabCut still answers
     frame = frame_of(pixels)
@@ -97,11 +98,12 @@ def test_three_voters_count_alike_before_the_colours_move_them():
         y = float(boxes[1] + (boxes[3] - boxes[1]) * (row + 0.5) / 96)
         across = (2 * x - between[0] - between[2]) / (between[2] - between[0])
         down = (2 * y - between[1] - between[3]) / (between[3] - between[1])
-        place = float(torch.sigmoid(4 * (1 - across**2 - down**2)))
-        distance = np.hypot(x - 135, y - 90)
-        sam = 1 / (1 + np.exp(-(45 - distance) / 20))
-        told = np.mean([sam, place, readings[int(y), int(x)]])
-        assert found[row, column] == pytest.approx(np.clip(told, 0.02, 0.98), abs=0.08)
+        place = 4 * (1 - across**2 - down**2)
+        sam = (45 - np.hypot(x - 135, y - 90)) / 20
+        least = logit(0.02)
+        seeded = least - 2 * least * readings[int(y), int(x)]  # both readings say the same here
+        told = sum(np.clip([sam, place, seeded], least, -least)) / 3
+        assert found[row, column] == pytest.approx(expit(told), abs=0.08)
 
 
 def test_a_mask_is_drawn_where_the_windows_pixels_are_rather_object_than_not():
@@ -164,12 +166,23 @@ def test_seeded_colours_are_the_mean_of_both_readings():
             assert found[row, column] == pytest.approx(four.mean())
 
 
-def test_colours_move_the_voters_mean_by_half_of_what_they_tell():
+def test_colours_move_what_sam_says_by_half_of_what_they_tell():
     pixels = image_of(disc())
     windows = ObjectWindows(pixels, frame_of(pixels), BIG, None)
-    seen = windows.enlarge(coarse_logits().sigmoid())
+    seen = windows.enlarge(coarse_logits()).clamp(-6, 6).sigmoid()
     moved = move_odds(seen.flatten(1), windows.colours(), weight=0.5)
     assert torch.equal(object_probability(coarse_logits(), windows).flatten(1), moved)
+
+
+def test_a_sure_sam_keeps_its_mask_against_place_and_colours():
+    pixels = np.full((HEIGHT, WIDTH, 3), 99, dtype=np.uint8)
+    cross = torch.zeros(1, 64, 64)
+    cross[0, 5:35, 29:35] = cross[0, 17:22, 18:46] = 1.0
+    own = logits_to_image(2 * cross[:, None] - 1, frame_of(pixels)) > 0
+    kept = {
+        said: float(iou(own, refined(said * (2 * cross - 1), pixels, SMALL))) for said in (1, 12)
+    }
+    assert kept[12] > 0.7 > 0.5 > kept[1]
 
 
 def test_where_colours_tell_nothing_the_mask_is_sams_own_within_the_big_box():

@@ -24,7 +24,7 @@ from ringsam.method.colours import (
     resample,
     window_boxes,
 )
-from ringsam.method.self_training import MaskLogits, shape_prior
+from ringsam.method.self_training import MaskLogits, pool, shape_prior
 from ringsam.metrics import Masks
 from ringsam.sam.preprocess import normalise
 
@@ -58,12 +58,12 @@ def refine_masks(
 
 
 def object_probability(logits: MaskLogits, windows: "ObjectWindows") -> SoftMasks:
-    """How likely each pixel of the windows is object: the voters' mean, moved by the object's own colours."""
-    votes = [windows.enlarge(logits.float().sigmoid())]
+    """How likely each pixel of the windows is object: what the voters believe, by equal shares, moved by the object's own colours."""
+    votes = []
     if windows.small is not None:
-        votes.append(windows.enlarge(shape_prior(windows.batch, grid=logits.shape[-1])))
-        votes.append(windows.seeded_colours(windows.small))
-    belief = torch.stack(votes).mean(dim=0).flatten(1)
+        place = windows.enlarge(shape_prior(windows.batch, grid=logits.shape[-1]))
+        votes = [(place, 1 / 3), (windows.seeded_colours(windows.small), 1 / 3)]
+    belief = pool(windows.enlarge(logits.float()), votes).flatten(1)
     moved: Tensor = move_odds(belief, windows.colours(), weight=_WEIGHT)
     return moved.reshape(-1, _SIDE, _SIDE)
 

@@ -14,6 +14,7 @@ from ringsam.method.self_training import (
     box_constraint_loss,
     box_regions,
     make_targets,
+    pool,
     self_training_loss,
     shape_prior,
 )
@@ -29,21 +30,27 @@ def softplus(x: float) -> float:
     return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
 
 
-def test_targets_are_certain_where_the_boxes_are_and_blended_in_the_ring():
+def log_odds_of(belief: float) -> float:
+    belief = min(max(belief, 0.02), 0.98)
+    return math.log(belief / (1 - belief))
+
+
+def test_targets_are_certain_where_the_boxes_are_and_pooled_in_the_ring():
     batch = disc_batch()
     regions = box_regions(batch, grid=GRID)
     colour = batch.gt_masks.flip(1)
     voted = replace(batch, colour_masks=colour[:, None])
     config = MethodConfig(colour_vote=0.25, shape_vote=0.5)
-    targets = make_targets(logits(4), regions, voted, config)
+    targets = make_targets(logits(4), voted, config)
     place = shape_prior(batch, grid=GRID)
     assert (targets[regions.core] == 1).all() and (targets[regions.outside] == 0).all()
     for n, r, c in [(0, 10, 10), (1, 12, 9), (2, 8, 20)]:
         ring = not regions.core[n, r, c] and not regions.outside[n, r, c]
         share = colour[n, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2].float().mean().item()
-        teacher = 1 / (1 + math.exp(-logits(4)[n, r, c].item()))
         if ring:
-            expected = 0.25 * teacher + 0.25 * share + 0.5 * place[n, r, c].item()
+            log_odds = 0.25 * logits(4)[n, r, c].item()
+            log_odds += 0.25 * log_odds_of(share) + 0.5 * log_odds_of(place[n, r, c].item())
+            expected = 1 / (1 + math.exp(-0.7 * log_odds))
             assert targets[n, r, c].item() == pytest.approx(expected, rel=1e-5)
     assert (~regions.core & ~regions.outside).any()
 
@@ -86,15 +93,23 @@ def test_the_shape_prior_goes_on_past_a_border_that_cuts_the_object():
 def test_with_no_other_voter_the_teacher_has_the_whole_vote():
     batch = disc_batch()
     regions = box_regions(batch, grid=GRID)
-    targets = make_targets(logits(4), regions, batch, MethodConfig())
+    targets = make_targets(logits(4), batch, MethodConfig())
     ring = ~regions.core & ~regions.outside
-    torch.testing.assert_close(targets[ring], logits(4).sigmoid()[ring])
+    torch.testing.assert_close(targets[ring], logits(4).clamp(-6, 6).sigmoid()[ring])
+
+
+def test_a_sam_that_is_sure_is_not_outvoted_and_one_that_is_not_is():
+    against = [(torch.zeros(1, 1, 1), 0.25), (torch.full((1, 1, 1), 0.1), 0.25)]
+    found = {said: pool(torch.full((1, 1, 1), said), against).item() for said in (1.0, 6.0, 30.0)}
+    assert found[1.0] < 0.5 < found[6.0] == found[30.0]
+    log_odds = 0.5 * 6 + 0.25 * log_odds_of(0.0) + 0.25 * log_odds_of(0.1)
+    assert found[30.0] == pytest.approx(1 / (1 + math.exp(-log_odds)), rel=1e-5)
 
 
 def test_self_training_equals_its_formula():
     batch = disc_batch()
     regions = box_regions(batch, grid=GRID)
-    targets = make_targets(logits(4, seed=1), regions, batch, MethodConfig())
+    targets = make_targets(logits(4, seed=1), batch, MethodConfig())
     losses = self_training_loss(logits(4), targets, regions)
     for n in range(4):
         entropy = inside = shared = squares = 0.0

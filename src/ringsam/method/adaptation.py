@@ -11,13 +11,14 @@ from ringsam.batch import Batch
 from ringsam.config import MethodConfig
 from ringsam.draws import Draws
 from ringsam.feature_cache import FeatureCache
+from ringsam.method.colours import SoftMasks
 from ringsam.method.frozen import FrozenEncoder
 from ringsam.method.losses import Scalar, distillation, info_nce, mask_monitors
 from ringsam.method.prompts import make_prompts
 from ringsam.method.pseudo_labels import PseudoLabels
 from ringsam.method.ranks import sum_over_ranks
 from ringsam.method.sampling import Contrast, sample_contrast
-from ringsam.method.self_training import mask_terms
+from ringsam.method.self_training import make_targets, mask_terms
 from ringsam.method.teacher import EmaTeacher
 from ringsam.method.tower import Features, PixelProjectionHead, Tower
 from ringsam.sam.model import Decoded, Prompts, Sam
@@ -125,7 +126,10 @@ class Adaptation(nn.Module):
             decoded = self.sam.decode(
                 student.embedding, batch.image_index, prompts, with_pixels=config.contrasts_pixels
             )
-            terms |= mask_terms(decoded, taught, batch, config, draws=draws)
+            targets = self.targets(taught, batch)
+            terms |= mask_terms(
+                decoded, taught, targets, batch, temperature=config.temperature, draws=draws
+            )
             weights |= {
                 "self_training": config.self_training,
                 "box_constraint": config.box_constraint,
@@ -135,6 +139,10 @@ class Adaptation(nn.Module):
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         signal = has_signal(contrast, config, num_objects=batch.num_objects)
         return StepOutput(loss, terms, student, decoded, prompts, pseudo, contrast, signal)
+
+    def targets(self, taught: Decoded, batch: Batch) -> SoftMasks:
+        """What the student's masks are taught: the votes of teacher, colours and place, and what the boxes know."""
+        return make_targets(taught.logits[:, 0], batch, self.config)
 
     @torch.no_grad()
     def monitor(self, batch: Batch, output: StepOutput) -> dict[str, Scalar]:

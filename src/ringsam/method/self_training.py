@@ -28,6 +28,9 @@ _STEEPNESS = (
     4.0  # of the shape prior: 0.98 in the middle of its ellipse, 0.02 at 1.4 times its radius
 )
 _BEYOND = 0.1  # of the big box's side: how far past the image's border the shape prior goes on
+_SAM_MOST = 6.0  # log odds that count of what SAM says; some SAMs are surer than they are right
+_UNSURE = 0.02  # no other voter is surer than this
+_CAUTION = 0.7  # of the pooled log odds that the student is taught: voters err together where an image is hard
 
 
 class BoxRegions(NamedTuple):
@@ -38,12 +41,17 @@ class BoxRegions(NamedTuple):
 
 
 def mask_terms(
-    student: Decoded, teacher: Decoded, batch: Batch, config: MethodConfig, *, draws: Draws
+    student: Decoded,
+    teacher: Decoded,
+    targets: SoftMasks,
+    batch: Batch,
+    *,
+    temperature: float,
+    draws: Draws,
 ) -> dict[str, Scalar]:
     """The losses through the frozen decoder, mean over the objects of all ranks."""
     logits = student.logits[:, 0]
     regions = box_regions(batch, grid=logits.shape[-1])
-    targets = make_targets(teacher.logits[:, 0], regions, batch, config)
     share = share_of(torch.full((), float(batch.num_objects), device=logits.device))
     count = max(batch.num_objects, 1)
     losses = {
@@ -57,7 +65,7 @@ def mask_terms(
             targets,
             regions.outside,
             batch,
-            temperature=config.temperature,
+            temperature=temperature,
             draws=draws,
         )
     return {name: share * loss.sum() / count for name, loss in losses.items()}
@@ -91,25 +99,39 @@ def cut_sides(batch: Batch, *, within: float) -> Bool[Tensor, "n 4"]:
     return torch.stack([x1, y1, width - x2, height - y2], dim=1) <= within
 
 
-def make_targets(
-    teacher: MaskLogits, regions: BoxRegions, batch: Batch, config: MethodConfig
-) -> SoftMasks:
-    """What colours, place and teacher believe by their shares, moved by the object's own colours; then what the boxes know."""
+def make_targets(teacher: MaskLogits, batch: Batch, config: MethodConfig) -> SoftMasks:
+    """What colours, place and teacher believe, pooled by their shares and moved by the object's own colours; then what the boxes know."""
     grid = teacher.shape[-1]
-    votes = [(shape_prior(batch, grid=grid), config.shape_vote)]
-    if batch.colour_masks is not None:
+    votes = []
+    if config.shape_vote:
+        votes.append((shape_prior(batch, grid=grid), config.shape_vote))
+    if config.colour_vote and batch.colour_masks is not None:
         seen = F.adaptive_avg_pool2d(batch.colour_masks.float().mean(dim=1), grid)
         votes.append((seen, config.colour_vote))
-    belief = blend(teacher, votes)
+    belief = pool(teacher, votes, caution=_CAUTION if votes else 1.0)
     if config.colour_evidence:
         belief = follow_colours(belief, batch, weight=config.colour_evidence)
+    return fill_boxes(belief, batch)
+
+
+def fill_boxes(belief: SoftMasks, batch: Batch) -> SoftMasks:
+    """The belief, and what the boxes know for certain."""
+    regions = box_regions(batch, grid=belief.shape[-1])
     return belief.masked_fill(regions.core, 1.0).masked_fill(regions.outside, 0.0)
 
 
-def blend(teacher: MaskLogits, votes: Sequence[tuple[SoftMasks, float]]) -> SoftMasks:
-    """The voters' probabilities by their shares, the teacher's share the rest."""
+def pool(
+    sam: MaskLogits, votes: Sequence[tuple[SoftMasks, float]], *, caution: float = 1.0
+) -> SoftMasks:
+    """The voters' log odds, added up by their shares, SAM's share the rest: whoever is surer counts for more.
+
+    (The logarithmic opinion pool, Genest 1986.) A SAM that is sure of its mask is not outvoted. `caution` is the factor of what is pooled.
+    """
     rest = 1 - sum(share for _, share in votes)
-    return rest * teacher.float().sigmoid() + sum(share * mask for mask, share in votes)
+    log_odds = rest * sam.float().clamp(-_SAM_MOST, _SAM_MOST)
+    for belief, share in votes:
+        log_odds = log_odds + share * belief.clamp(_UNSURE, 1 - _UNSURE).logit()
+    return (caution * log_odds).sigmoid()
 
 
 def self_training_loss(logits: MaskLogits, targets: SoftMasks, regions: BoxRegions) -> PerObject:
