@@ -8,7 +8,7 @@ set; nothing is trained.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -54,13 +54,13 @@ def move_outline(mask: Tensor, by: float) -> Tensor:
     return torch.from_numpy(moved > 0) if by and moved.any() else mask
 
 
-def judge(record: ImageRecord, masks: Masks, method: MethodConfig) -> Tensor:
+def judge(record: ImageRecord, masks: Masks, true: Masks, method: MethodConfig) -> Tensor:
     """IoU of each object (n, 4), where SAM says these masks: by column, in the image's own pixels."""
     preprocess = Preprocess(4 * GRID)
-    sample = TwoBoxDataset([record], preprocess, with_masks=True, with_colours=True)[0]
+    sample = TwoBoxDataset([record], preprocess, with_masks=False, with_colours=True)[0]
     covered = F.adaptive_avg_pool2d(preprocess.masks(masks, sample.frame).float(), GRID)
     logits = (SURE * (2 * covered - 1))[:, None]
-    targets = make_targets(logits[:, 0], collate([replace(sample, gt_masks=None)]), method)
+    targets = make_targets(logits[:, 0], collate([sample]), method)
     big, small = torch.from_numpy(record.big_boxes), torch.from_numpy(record.small_boxes)
     pixels = read_pixels(record)
     found = [
@@ -69,7 +69,6 @@ def judge(record: ImageRecord, masks: Masks, method: MethodConfig) -> Tensor:
         refine_masks(logits, pixels, sample.frame, big, small, refine="big_box"),
         refine_masks(logits, pixels, sample.frame, big, small, refine="both_boxes"),
     ]
-    true = torch.as_tensor(decode_masks(record))
     return torch.stack([iou(mask, true) for mask in found], dim=1)
 
 
@@ -78,7 +77,8 @@ def lines(arguments: Arguments) -> Iterator[str]:
     method = read_recipe("best").method
     yield "# What is left of masks that are right\n"
     sets = " ".join(f"{data.parent.name}/{data.name}" for data in arguments.data)
-    yield f"`python -m benchmarks.right_masks {sets} --num-images {arguments.num_images}`; mIoU in the images' own pixels\n"
+    taken = f"--num-images {arguments.num_images} --most-objects {arguments.most_objects}"
+    yield f"`python -m benchmarks.right_masks {sets} {taken}`; mIoU in the images' own pixels\n"
     yield f"| data | masks given | {' | '.join(COLUMNS)} |"
     yield "|---|---|" + "---|" * len(COLUMNS)
     for data in arguments.data:
@@ -88,7 +88,7 @@ def lines(arguments: Arguments) -> Iterator[str]:
         ][: arguments.num_images]
         for name, by in MOVED.items():
             rows = [
-                judge(record, torch.stack([move_outline(mask, by) for mask in true]), method)
+                judge(record, torch.stack([move_outline(mask, by) for mask in true]), true, method)
                 for record in records
                 for true in [torch.as_tensor(decode_masks(record))]
             ]

@@ -109,7 +109,7 @@ def move_odds(belief: Weights, windows: Windows, *, weight: float) -> Weights:
 
     So that the many of which little is believed do not blur the few that are sure.
     """
-    before = belief.clamp(_UNSURE, 1 - _UNSURE).logit()
+    before = log_odds(belief)
     known, core = windows.core | windows.outside, windows.core.float()
     on_image = windows.on_image.float()
     for _ in range(_ROUNDS):
@@ -119,6 +119,11 @@ def move_odds(belief: Weights, windows: Windows, *, weight: float) -> Weights:
         told = _log_density(windows.terms, inside) - _log_density(windows.terms, around)
         belief = (before + weight * told.clamp(-_MOST, _MOST)).sigmoid()
     return belief
+
+
+def log_odds(belief: Tensor) -> Tensor:
+    """Of probabilities of any shape, none of them taken for surer than 0.98."""
+    return belief.clamp(_UNSURE, 1 - _UNSURE).logit()
 
 
 def _log_density(terms: Terms, mixture: Mixture) -> Weights:

@@ -15,7 +15,7 @@ from ringsam.batch import Batch
 from ringsam.config import MethodConfig
 from ringsam.draws import Draws
 from ringsam.geometry import Cells, cells_inside, cells_touched, ellipse_radius, grow_boxes
-from ringsam.method.colours import SoftMasks, follow_colours
+from ringsam.method.colours import SoftMasks, follow_colours, log_odds
 from ringsam.method.losses import Scalar
 from ringsam.method.pixel_contrast import pixel_contrast_loss
 from ringsam.method.ranks import share_of
@@ -29,7 +29,6 @@ _STEEPNESS = (
 )
 _BEYOND = 0.1  # of the big box's side: how far past the image's border the shape prior goes on
 _SAM_MOST = 6.0  # log odds that count of what SAM says; some SAMs are surer than they are right
-_UNSURE = 0.02  # no other voter is surer than this
 _CAUTION = 0.7  # of the pooled log odds that the student is taught: voters err together where an image is hard
 
 
@@ -128,10 +127,10 @@ def pool(
     (The logarithmic opinion pool, Genest 1986.) A SAM that is sure of its mask is not outvoted. `caution` is the factor of what is pooled.
     """
     rest = 1 - sum(share for _, share in votes)
-    log_odds = rest * sam.float().clamp(-_SAM_MOST, _SAM_MOST)
+    pooled = rest * sam.float().clamp(-_SAM_MOST, _SAM_MOST)
     for belief, share in votes:
-        log_odds = log_odds + share * belief.clamp(_UNSURE, 1 - _UNSURE).logit()
-    return (caution * log_odds).sigmoid()
+        pooled = pooled + share * log_odds(belief)
+    return (caution * pooled).sigmoid()
 
 
 def self_training_loss(logits: MaskLogits, targets: SoftMasks, regions: BoxRegions) -> PerObject:
