@@ -1,8 +1,8 @@
 """Validation sets cut from the training parts of data sets, so that nothing is chosen by a look at the test masks.
 
-python -m benchmarks.splits ROOT --out VALIDATION
+python -m benchmarks.splits ROOT --out VALIDATION --fold 0
 
-Every third image of a training part becomes the test part of a set of the same name, the others its training part; of large
+Every third image of a training part, from the first, second or third on, becomes the test part of a set of the same name, the others its training part; of large
 sets the first `most` images only. Where one thing was photographed several times, `same_thing` keeps its images on one side.
 Training sees the two boxes alone, as ever.
 """
@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
@@ -30,6 +30,8 @@ class Arguments:
     out: Path
     data: list[str] | None = None
     """The data sets of ROOT to take; all of them where not given."""
+    fold: Literal[0, 1, 2] = 0
+    """Which third is judged by; over all three each image is once."""
     most: int = 120
     """Images of a set."""
     same_thing: int | None = None
@@ -82,7 +84,7 @@ def main(arguments: Arguments) -> None:
         source, target = data / "train", arguments.out / data.name
         images = read_labels(source / "two_boxes.json")["images"][: arguments.most]
         shown = things(images, arguments.same_thing)
-        validation = [image for thing in shown[::EVERY] for image in thing]
+        validation = [image for thing in shown[arguments.fold :: EVERY] for image in thing]
         learning = [image for image in images if image not in validation]
         write_part(source, target / "train", "two_boxes.json", learning)
         write_part(source, target / "train", "annotations.json", learning)

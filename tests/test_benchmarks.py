@@ -13,7 +13,7 @@ from disc_data import write_disc_data
 from safetensors.torch import load_file
 from tiny import disc_batch, tiny_sam
 
-from benchmarks import kept_epochs, refined, right_masks, robustness
+from benchmarks import kept_epochs, refined, right_masks, robustness, splits
 from benchmarks.ablations import ABLATIONS, CHANGES
 from benchmarks.recipes import Arguments, TaughtMasks, main
 from benchmarks.robustness import MOVES
@@ -158,6 +158,22 @@ def test_photographs_of_one_thing_are_cut_together():
     assert cut == [[1, 3, 2], [0]]  # 100 and 160 by way of 120
     with pytest.raises(ValueError, match=r"lesion\.png has no number"):
         things([{"file_name": "lesion.png", "id": 0}], 50)
+
+
+def test_over_the_three_folds_each_image_is_judged_by_once_and_never_learned_from(tmp_path):
+    write_disc_data(tmp_path / "root" / "discs" / "train", num_images=5)
+    judged = []
+    for fold in (0, 1, 2):
+        out = tmp_path / f"fold_{fold}"
+        splits.main(splits.Arguments(tmp_path / "root", out, fold=fold))
+        learning, validation = (
+            {record.path.name for record in read_two_boxes(out / "discs" / part / name).images}
+            for part, name in (("train", "two_boxes.json"), ("test", "annotations.json"))
+        )
+        assert learning | validation == {f"{i}.png" for i in range(5)}
+        assert not learning & validation
+        judged += validation
+    assert sorted(judged) == [f"{i}.png" for i in range(5)]
 
 
 def test_every_voter_is_judged(disc_data, sam_folder):
