@@ -2,9 +2,9 @@
 
 python -m benchmarks.splits ROOT --out VALIDATION --fold 0
 
-Every third image of a training part, from the first, second or third on, becomes the test part of a set of the same name, the others its training part; of large
-sets the first `most` images only. Where one thing was photographed several times, `same_thing` keeps its images on one side.
-Training sees the two boxes alone, as ever.
+Every third image of a training part, beginning with the first, second or third (`fold`), becomes the test part of a set of
+the same name, the others its training part; of large sets the first `most` images only. Where one thing was photographed
+several times, `same_thing` keeps its images on one side. Training sees the two boxes alone, as ever.
 """
 
 import json
@@ -31,7 +31,7 @@ class Arguments:
     data: list[str] | None = None
     """The data sets of ROOT to take; all of them where not given."""
     fold: Literal[0, 1, 2] = 0
-    """Which third is judged by; over all three each image is once."""
+    """Which third is judged by; over all three folds, each image once."""
     most: int = 120
     """Images of a set."""
     same_thing: int | None = None

@@ -18,7 +18,6 @@ from benchmarks.ablations import ABLATIONS, CHANGES
 from benchmarks.recipes import Arguments, TaughtMasks, main
 from benchmarks.robustness import MOVES
 from benchmarks.shifted import write_set
-from benchmarks.splits import things
 from benchmarks.tables import put_row
 from benchmarks.training_boxes import write_moved
 from benchmarks.voters import judge
@@ -154,10 +153,10 @@ def test_a_shifted_set_has_boxes_as_people_draw_them(tmp_path):
 def test_photographs_of_one_thing_are_cut_together():
     names = ["b_exp2_num_700.jpg", "a_exp1_num_100.jpg", "a_exp3_num_160.jpg", "a_exp2_num_120.jpg"]
     images = [{"file_name": name, "id": id_} for id_, name in enumerate(names)]
-    cut = [[image["id"] for image in thing] for thing in things(images, 50)]
+    cut = [[image["id"] for image in thing] for thing in splits.things(images, 50)]
     assert cut == [[1, 3, 2], [0]]  # 100 and 160 by way of 120
     with pytest.raises(ValueError, match=r"lesion\.png has no number"):
-        things([{"file_name": "lesion.png", "id": 0}], 50)
+        splits.things([{"file_name": "lesion.png", "id": 0}], 50)
 
 
 def test_over_the_three_folds_each_image_is_judged_by_once_and_never_learned_from(tmp_path):
