@@ -23,7 +23,10 @@ from ringsam.errors import InputError
 from ringsam.evaluation.evaluate import predict_record, scorable, score_image
 from ringsam.predict import Predictor, load_of_run
 from ringsam.runs import RunFolder
+from ringsam.sam.weights import load_sam
+from ringsam.training.build import build_module
 from ringsam.training.checkpoint import checkpoints_in, read_checkpoint
+from ringsam.training.module import load_trained_parts
 
 ENCODER = "vision_encoder."
 
@@ -44,11 +47,19 @@ class Arguments:
 def encoders(folder: RunFolder) -> list[dict[str, Tensor]]:
     """The encoder's weights before the first epoch and after each."""
     original = encoder_in(folder.original)
+    adaptation = build_module(load_sam(folder.original), folder.read_config()).adaptation
     kept = checkpoints_in(folder.checkpoints)
     if len(kept) != len(folder.read_epochs()):
         mend = f"train with --epochs {len(kept)}"
         raise InputError(f"{folder.path}: keeps {len(kept)} of its epochs' checkpoints; {mend}")
-    return [original, *(original | read_checkpoint(path)["sam_image_encoder"] for path in kept)]
+    epochs = [original]
+    for path in kept:
+        checkpoint = read_checkpoint(path)
+        load_trained_parts(adaptation, checkpoint)
+        adaptation.teacher.load_state_dict(checkpoint["teacher"])
+        kept_now = {name: weight.clone() for name, weight in adaptation.kept_encoder().items()}
+        epochs.append(original | kept_now)
+    return epochs
 
 
 def encoder_in(folder: Path) -> dict[str, Tensor]:

@@ -66,6 +66,7 @@ def test_every_default_is_the_seeds(name):
 def test_what_goes_beyond_the_seed_is_off():
     method = {name for name in setting_names() if name.startswith("method.")}
     beyond = {name: value_of(Config(), name) for name in method - set(SEED_TABLE)}
+    assert beyond.pop("method.kept") == "student"
     assert beyond == dict.fromkeys(beyond, 0.0)
     assert not Config().method.trains_masks
 

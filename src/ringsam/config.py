@@ -59,6 +59,8 @@ class MethodConfig:
     """With K > 0: train the encoder's neck too."""
     ema_decay: Fraction = 0.999
     """teacher = ema_decay * teacher + (1 - ema_decay) * student, after every optimizer step."""
+    kept: Literal["student", "teacher"] = "student"
+    """Whose encoder is judged and kept: the student's, whose rates fall as a cosine, or the teacher's, the mean of a student whose rates stay."""
     proj_dim: PositiveInt = 64
     """Channels of the projection in which pixels are contrasted."""
     pos_samples: PositiveInt = 256

@@ -274,3 +274,32 @@ def test_mixed_prompts_ask_now_with_the_box_and_now_with_its_core():
         same = make_prompts(batch, policy, num_points=3, draws=Draws(0, epoch))
         assert torch.equal(prompts.boxes, same.boxes)
         assert prompts.points is None or torch.equal(prompts.points, same.points)
+
+
+def test_the_encoder_that_is_kept_is_the_students_or_the_teachers():
+    for kept in ("student", "teacher"):
+        adaptation = build(kept=kept, unfreeze_last_k=1)
+        one_optimizer_step(adaptation)
+        encoder = adaptation.trained_parts().encoder
+        student = {name: weight.detach().clone() for name, weight in encoder.items()}
+        same = [
+            torch.equal(weight, student[name]) for name, weight in adaptation.kept_encoder().items()
+        ]
+        assert all(same) if kept == "student" else not any(same)
+
+
+def test_sam_answers_with_the_teachers_weights_while_they_are_asked_for_and_the_student_is_back_after():
+    adaptation, batch = build(kept="teacher"), disc_batch()
+    for _ in range(3):
+        one_optimizer_step(adaptation)
+    trunk, _ = adaptation.frozen(batch)
+    by_student = adaptation.student(trunk).embedding.detach()
+    by_teacher = adaptation.teacher(trunk).embedding
+    with torch.no_grad():
+        with adaptation.as_kept() as sam:
+            assert torch.allclose(sam.encode(batch.images), by_teacher, atol=1e-5)
+        assert torch.equal(adaptation.student(trunk).embedding, by_student)
+    assert not torch.allclose(by_student, by_teacher, atol=1e-5)
+    with pytest.raises(KeyError), adaptation.as_kept():
+        raise KeyError
+    assert torch.equal(adaptation.student(trunk).embedding, by_student)

@@ -5,7 +5,7 @@ from tiny import tiny_sam
 
 from ringsam.config import MethodConfig, OptimConfig
 from ringsam.method.adaptation import Adaptation
-from ringsam.training.optim import cosine, encoder_rate, parameter_groups
+from ringsam.training.optim import cosine, encoder_rate, parameter_groups, schedule
 
 OPTIM = OptimConfig(lr_encoder=2e-6, lr_head=1e-3, weight_decay=0.05)
 
@@ -66,6 +66,12 @@ def test_the_rate_falls_as_a_cosine_from_one_to_zero():
 
 def test_the_rate_stays_zero_after_the_last_step():
     assert [cosine(step, 40) for step in (41, 60, 80, 1000)] == pytest.approx([0] * 4, abs=1e-12)
+
+
+def test_the_rate_stays_where_the_teacher_is_kept():
+    assert [schedule("teacher", 40)(step) for step in range(41)] == [1] * 41
+    falling = schedule("student", 40)
+    assert [falling(step) for step in range(41)] == [cosine(step, 40) for step in range(41)]
 
 
 def test_an_encoder_of_half_the_width_learns_at_four_times_the_rate():

@@ -11,7 +11,10 @@ from safetensors.torch import load_file
 from ringsam.config import Config, read_config
 from ringsam.errors import InputError
 from ringsam.runs import RunFolder
-from ringsam.training.checkpoint import read_checkpoint
+from ringsam.sam.weights import load_sam
+from ringsam.training.build import build_module
+from ringsam.training.checkpoint import read_checkpoint, remove_checkpoint
+from ringsam.training.module import load_trained_parts
 from ringsam.training.run import resume, train
 
 
@@ -63,6 +66,27 @@ def test_a_checkpoint_holds_the_seeds_keys_and_no_frozen_weight(finished):
     assert checkpoint["state_dict"] == {}
     frozen = sum(t.numel() for t in weights(finished.original).values())
     assert sum(t.numel() for t in encoder.values()) < 0.6 * frozen
+
+
+def test_where_the_teacher_is_kept_its_weights_are_written_and_resumed(
+    disc_data, sam_folder, tmp_path
+):
+    config = settings(sam_folder, kept="teacher", ema_decay=0.8)
+    run = RunFolder(train(disc_data, tmp_path / "a", config))
+    newest = max(run.checkpoints.glob("*.ckpt"))
+    content, written = read_checkpoint(newest), weights(run.adapted)
+    adaptation = build_module(load_sam(run.original), config).adaptation
+    load_trained_parts(adaptation, content)
+    adaptation.teacher.load_state_dict(content["teacher"])
+    for name, weight in adaptation.kept_encoder().items():
+        assert torch.equal(weight, written[f"vision_encoder.{name}"])
+    student = content["sam_image_encoder"]
+    assert not any(torch.equal(w, written[f"vision_encoder.{name}"]) for name, w in student.items())
+    assert content["lr_schedulers"][0]["_last_lr"][0] == 1e-3  # the rate has stayed
+    remove_checkpoint(newest)
+    resume(run.path)
+    again = weights(run.adapted)
+    assert all(torch.equal(weight, again[name]) for name, weight in written.items())
 
 
 def test_a_run_remembers_its_settings(finished, sam_folder):

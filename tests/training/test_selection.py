@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -58,6 +59,32 @@ def test_the_best_epoch_is_kept_not_the_last(disc_data, sam_folder, tmp_path, mo
     assert [row["mask_free_quality"] for row in RunFolder(run).read_epochs()] == pytest.approx(
         [0.5, 0.9, 0.8]
     )
+
+
+def test_where_the_teacher_is_kept_it_is_judged_and_its_best_epoch_written(
+    disc_data, sam_folder, tmp_path, monkeypatch
+):
+    seen = []
+
+    def judge(sam, batch, draws):
+        encoder = sam.model.vision_encoder.state_dict()
+        seen.append({name: weight.clone() for name, weight in encoder.items()})
+        return torch.full((batch.num_objects,), 0.5 if len(seen) == 3 else 0.4)
+
+    monkeypatch.setattr(selection, "judge", judge)
+    config = settings(sam_folder)
+    run = train(
+        disc_data,
+        tmp_path / "a",
+        replace(config, method=replace(config.method, kept="teacher", ema_decay=0.8)),
+    )
+    kept = adapted(run)
+    students = [read_checkpoint(path) for path in RunFolder(run).checkpoints.glob("*.ckpt")]
+    names = students[0]["sam_image_encoder"]
+    assert all(torch.equal(seen[2][name], kept[f"vision_encoder.{name}"]) for name in names)
+    for student in students:
+        weights = student["sam_image_encoder"]
+        assert not any(torch.equal(seen[2][name], weights[name]) for name in names)
 
 
 def test_a_difference_within_the_noise_keeps_the_later_epoch_but_never_drifts_down(

@@ -10,10 +10,11 @@ from PIL import Image
 from safetensors.torch import load_file
 from tiny import tiny_sam
 
-from ringsam.config import Config
+from ringsam.config import Config, MethodConfig
 from ringsam.data import read_image
 from ringsam.data.dataset import read_two_boxes
 from ringsam.geometry import crop_window
+from ringsam.method.adaptation import Adaptation
 from ringsam.predict import Predictor
 from ringsam.runs import RunFolder
 from ringsam.sam.preprocess import Preprocess
@@ -88,9 +89,9 @@ def test_a_run_is_the_same_to_the_last_bit_without_the_pictures(
 
 def test_drawing_takes_no_random_number_and_leaves_every_module_as_it_was(disc_data, tmp_path):
     sam = tiny_sam()
+    drawer = overlays_of(disc_data, sam, tmp_path)
     sam.model.vision_encoder.layers[0].train()
     modes = [module.training for module in sam.modules()]
-    drawer = overlays_of(disc_data, sam, tmp_path)
     state = torch.get_rng_state()
     drawer.on_train_epoch_end(fake_trainer(), None)
     assert torch.equal(torch.get_rng_state(), state)
@@ -162,7 +163,8 @@ def logits_of(sam, pixels, record) -> torch.Tensor:
 
 def overlays_of(data, sam, run) -> Overlays:
     records = few_objects(read_two_boxes(data).images)
-    return Overlays(RunFolder(run), records, sam, Preprocess(sam.input_size))
+    adaptation = Adaptation(sam, MethodConfig())
+    return Overlays(RunFolder(run), records, adaptation, Preprocess(sam.input_size))
 
 
 def fake_trainer(*, rank: int = 0) -> SimpleNamespace:

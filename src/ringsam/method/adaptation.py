@@ -1,6 +1,7 @@
 """THE HEART: one step of the method. Its comments are the boxes of the flow chart in docs/method.md."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -164,12 +165,30 @@ class Adaptation(nn.Module):
         """EMA teacher update: call it after every optimizer step that moved a weight."""
         self.teacher.update(self.student)
 
-    @torch.no_grad()
     def restart_from(self, encoder: Mapping[str, Tensor]) -> None:
         """Give student and teacher these encoder weights, by the names of `trained_parts`."""
-        for name, weight in self.trained_parts().encoder.items():
-            weight.copy_(encoder[name])
+        _put(encoder, into=self.trained_parts().encoder)
         self.teacher.tower.load_state_dict(self.student.state_dict())
+
+    def kept_encoder(self) -> dict[str, Tensor]:
+        """The encoder that is judged and kept, the student's or the teacher's, by the names of `trained_parts`."""
+        encoder = self.trained_parts().encoder
+        if self.config.kept == "student":
+            return {name: weight.detach() for name, weight in encoder.items()}
+        pairs = zip(self.student.parameters(), self.teacher.tower.parameters(), strict=True)
+        teacher = {id(student): mean for student, mean in pairs}
+        return {name: teacher[id(weight)] for name, weight in encoder.items()}
+
+    @contextmanager
+    def as_kept(self) -> Iterator[Sam]:
+        """SAM with the encoder that is kept, in the student's place; the student is back when it is left."""
+        encoder, kept = self.trained_parts().encoder, self.kept_encoder()
+        student = {name: weight.detach().clone() for name, weight in encoder.items()}
+        _put(kept, into=encoder)
+        try:
+            yield self.sam
+        finally:
+            _put(student, into=encoder)
 
     def trained_parts(self) -> TrainedParts:
         """Every parameter that learns, by name: the seed's `sam_image_encoder` and `proj`."""
@@ -178,6 +197,12 @@ class Adaptation(nn.Module):
             {name: p for name, p in encoder.named_parameters() if p.requires_grad},
             dict(self.student.head.named_parameters()),
         )
+
+
+@torch.no_grad()
+def _put(weights: Mapping[str, Tensor], *, into: Mapping[str, Tensor]) -> None:
+    for name, weight in into.items():
+        weight.copy_(weights[name])
 
 
 def has_signal(contrast: Contrast, config: MethodConfig, *, num_objects: int) -> bool:

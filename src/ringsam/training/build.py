@@ -103,7 +103,7 @@ def build_overlays(
 ) -> Overlays:
     """What draws a few of these objects after each epoch."""
     preprocess = Preprocess(adaptation.sam.input_size, config.data.resize)
-    return Overlays(folder, few_objects(shown.images), adaptation.sam, preprocess)
+    return Overlays(folder, few_objects(shown.images), adaptation, preprocess)
 
 
 def build_trainer(

@@ -17,7 +17,7 @@ from ringsam.errors import InputError
 from ringsam.method.adaptation import Adaptation, StepOutput
 from ringsam.method.ranks import num_ranks, sum_over_ranks
 from ringsam.training.loader import num_optimizer_steps
-from ringsam.training.optim import cosine, finite_gradients, parameter_groups
+from ringsam.training.optim import finite_gradients, parameter_groups, schedule
 
 
 class AdaptationModule(L.LightningModule):
@@ -93,10 +93,10 @@ class AdaptationModule(L.LightningModule):
     def configure_optimizers(self) -> Any:
         optimizer = AdamW(parameter_groups(self.adaptation, self.optim), fused=self.fused)
         num_steps = num_optimizer_steps(self.trainer)
-        schedule = LambdaLR(optimizer, lambda step: cosine(step, num_steps))
+        factor = schedule(self.adaptation.config.kept, num_steps)
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+            "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"},
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

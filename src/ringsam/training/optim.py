@@ -1,8 +1,9 @@
 """What the optimiser is given; plain PyTorch, for any loop."""
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -37,6 +38,11 @@ def encoder_rate(sam: Sam, optim: OptimConfig) -> float:
     if optim.lr_width is None:
         return optim.lr_encoder
     return optim.lr_encoder * (optim.lr_width / sam.width) ** 2
+
+
+def schedule(kept: Literal["student", "teacher"], num_steps: int) -> Callable[[int], float]:
+    """The rates' factor at a step: a student that is kept must come to rest; a teacher is the mean of one that does not."""
+    return partial(cosine, num_steps=num_steps) if kept == "student" else lambda step: 1.0
 
 
 def cosine(step: int, num_steps: int) -> float:

@@ -17,6 +17,7 @@ from ringsam.data.dataset import Preprocess
 from ringsam.data.masks import Mask
 from ringsam.data.records import ImageRecord, ImageRecords, read_pixels
 from ringsam.geometry import Frame, crop_window
+from ringsam.method.adaptation import Adaptation
 from ringsam.runs import RunFolder
 from ringsam.sam.model import Prompts, Sam
 
@@ -27,17 +28,21 @@ _TINT = 0.25  # how much of a mask's colour is in its inside; its edge has all
 
 
 class Overlays(L.Callback):
-    """A sheet an epoch with a tile an object: its two boxes, and the student's mask for the big one.
+    """A sheet an epoch with a tile an object: its two boxes, and the mask for the big one by the weights that are kept.
 
     The first rank alone draws. It draws no random number and changes no module, so that the run is the same without it.
     """
 
     def __init__(
-        self, folder: RunFolder, records: Sequence[ImageRecord], sam: Sam, preprocess: Preprocess
+        self,
+        folder: RunFolder,
+        records: Sequence[ImageRecord],
+        adaptation: Adaptation,
+        preprocess: Preprocess,
     ) -> None:
         self.folder = folder
         self.records = records
-        self.sam = sam
+        self.adaptation = adaptation
         self.preprocess = preprocess
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -54,21 +59,22 @@ class Overlays(L.Callback):
             self._draw(trainer, epoch=trainer.current_epoch + 1)
 
     def _draw(self, trainer: L.Trainer, *, epoch: int) -> None:
-        with torch.no_grad(), trainer.precision_plugin.forward_context():
-            sheet = joined([tile for record in self.records for tile in self._tiles(record)])
+        context = trainer.precision_plugin.forward_context()
+        with torch.no_grad(), context, self.adaptation.as_kept() as sam:
+            sheet = joined([tile for record in self.records for tile in self._tiles(sam, record)])
         path = self.folder.sheet(epoch)
         try:
             write_picture(sheet, path)
         except OSError as error:  # a picture is not worth the run
             print(f"NOT DRAWN: {path}: {error.strerror or error}; training goes on", flush=True)
 
-    def _tiles(self, record: ImageRecord) -> list[Image.Image]:
-        pixels, device = read_pixels(record), self.sam.device
+    def _tiles(self, sam: Sam, record: ImageRecord) -> list[Image.Image]:
+        pixels, device = read_pixels(record), sam.device
         image, frame = self.preprocess.image(pixels)
         boxes = frame.boxes_to_input(torch.from_numpy(record.big_boxes)).to(device)
         index = torch.zeros(len(boxes), dtype=torch.long, device=device)
-        embedding = self.sam.encode(image[None].to(device))
-        logits = self.sam.decode(embedding, index, Prompts(boxes=boxes)).logits.float().cpu()
+        embedding = sam.encode(image[None].to(device))
+        logits = sam.decode(embedding, index, Prompts(boxes=boxes)).logits.float().cpu()
         return [
             draw_tile(pixels, frame, logits[place, 0], record, place)
             for place in range(record.num_objects)

@@ -19,7 +19,7 @@ COLLAPSE = 0.8  # of the best quality so far: below it an epoch has ruined the m
 
 
 class Selection(L.Callback):
-    """Judges the student before the first epoch and after each; keeps the last of the best, rolls back a collapse, stops in time.
+    """Judges what is kept before the first epoch and after each; keeps the last of the best, rolls back a collapse, stops in time.
 
     A collapse goes back to the best weights with fresh optimiser state and half the rate. Every rank
     judges the same images and goes by the first rank's verdict, so all decide alike.
@@ -60,10 +60,6 @@ class Selection(L.Callback):
             trainer.should_stop = True
             _say(trainer, f"no better epoch since {self.epoch}: stopping")
 
-    def apply(self) -> None:
-        """Put the best epoch's weights into the student."""
-        self.adaptation.restart_from(self.weights)
-
     def state_dict(self) -> dict[str, Any]:
         return {
             "best": self.best,
@@ -80,19 +76,17 @@ class Selection(L.Callback):
     def _judge(self, trainer: L.Trainer, pl_module: L.LightningModule) -> float:
         """Mean over the held-out objects."""
         found = []
-        with trainer.precision_plugin.forward_context():
+        with trainer.precision_plugin.forward_context(), self.adaptation.as_kept() as sam:
             for samples in self.held_out:
                 batch: Batch = samples
-                found.append(
-                    judge(self.adaptation.sam, batch.to(pl_module.device), self.draws).cpu()
-                )
+                found.append(judge(sam, batch.to(pl_module.device), self.draws).cpu())
         quality = float(torch.cat(found).mean())
         return float(trainer.strategy.broadcast(quality))
 
     def _keep(self, quality: float, *, epoch: int) -> None:
         self.best, self.quality, self.epoch = max(quality, self.best), quality, epoch
-        encoder = self.adaptation.trained_parts().encoder
-        self.weights = {name: p.detach().to("cpu", copy=True) for name, p in encoder.items()}
+        kept = self.adaptation.kept_encoder()
+        self.weights = {name: weight.to("cpu", copy=True) for name, weight in kept.items()}
 
     def _roll_back(self, trainer: L.Trainer) -> None:
         self.adaptation.restart_from(self.weights)

@@ -69,12 +69,12 @@ def fit(session: Session, folder: RunFolder, checkpoint: Path | None) -> None:
             trainer.fit(session.module, session.loader, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt(f"go on with `ringsam resume {folder.path}`") from None
-    if selection:
-        selection.apply()
+    adaptation = session.module.adaptation
+    adaptation.restart_from(selection.weights if selection else adaptation.kept_encoder())
     if trainer.is_global_zero:
         if selection:
             print(f"kept epoch {selection.epoch}, of mask-free quality {selection.quality:.3f}")
-        _write_adapted(folder, session.module.adaptation.sam)
+        _write_adapted(folder, adaptation.sam)
     trainer.strategy.barrier()
 
 
