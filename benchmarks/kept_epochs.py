@@ -26,7 +26,7 @@ from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam
 from ringsam.training.build import build_module
 from ringsam.training.checkpoint import checkpoints_in, read_checkpoint
-from ringsam.training.module import load_trained_parts
+from ringsam.training.module import load_towers
 
 ENCODER = "vision_encoder."
 
@@ -54,11 +54,9 @@ def encoders(folder: RunFolder) -> list[dict[str, Tensor]]:
         raise InputError(f"{folder.path}: keeps {len(kept)} of its epochs' checkpoints; {mend}")
     epochs = [original]
     for path in kept:
-        checkpoint = read_checkpoint(path)
-        load_trained_parts(adaptation, checkpoint)
-        adaptation.teacher.load_state_dict(checkpoint["teacher"])
-        kept_now = {name: weight.clone() for name, weight in adaptation.kept_encoder().items()}
-        epochs.append(original | kept_now)
+        load_towers(adaptation, read_checkpoint(path))
+        encoder = {name: weight.clone() for name, weight in adaptation.kept_encoder().items()}
+        epochs.append(original | encoder)
     return epochs
 
 

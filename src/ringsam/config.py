@@ -38,6 +38,7 @@ Refinement = Literal["none", "big_box", "both_boxes"]
 MaskFormat = Literal["coco", "png", "labels", "yolo", "geojson"]
 ExportFormat = Literal["hf", "meta", "onnx", "lora"]
 TrainingPrompts = Literal["ring", "box", "box+core", "mixed"]
+Kept = Literal["student", "teacher"]
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -59,7 +60,7 @@ class MethodConfig:
     """With K > 0: train the encoder's neck too."""
     ema_decay: Fraction = 0.999
     """teacher = ema_decay * teacher + (1 - ema_decay) * student, after every optimizer step."""
-    kept: Literal["student", "teacher"] = "student"
+    kept: Kept = "student"
     """Whose encoder is judged and kept: the student's, whose rates fall as a cosine, or the teacher's, the mean of a student whose rates stay."""
     proj_dim: PositiveInt = 64
     """Channels of the projection in which pixels are contrasted."""

@@ -14,7 +14,7 @@ from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam
 from ringsam.training.build import build_module
 from ringsam.training.checkpoint import read_checkpoint, remove_checkpoint
-from ringsam.training.module import load_trained_parts
+from ringsam.training.module import load_towers
 from ringsam.training.run import resume, train
 
 
@@ -76,8 +76,7 @@ def test_where_the_teacher_is_kept_its_weights_are_written_and_resumed(
     newest = max(run.checkpoints.glob("*.ckpt"))
     content, written = read_checkpoint(newest), weights(run.adapted)
     adaptation = build_module(load_sam(run.original), config).adaptation
-    load_trained_parts(adaptation, content)
-    adaptation.teacher.load_state_dict(content["teacher"])
+    load_towers(adaptation, content)
     for name, weight in adaptation.kept_encoder().items():
         assert torch.equal(weight, written[f"vision_encoder.{name}"])
     student = content["sam_image_encoder"]

@@ -108,8 +108,7 @@ class AdaptationModule(L.LightningModule):
         checkpoint["teacher"] = self.adaptation.teacher.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        load_trained_parts(self.adaptation, checkpoint)
-        self.adaptation.teacher.load_state_dict(checkpoint["teacher"])
+        load_towers(self.adaptation, checkpoint)
 
 
 def ledger(batch: Batch, output: StepOutput) -> dict[str, Tensor]:
@@ -131,8 +130,8 @@ def ledger(batch: Batch, output: StepOutput) -> dict[str, Tensor]:
     return {k: torch.as_tensor(v, dtype=torch.float, device=device) for k, v in counts.items()}
 
 
-def load_trained_parts(adaptation: Adaptation, checkpoint: dict[str, Any]) -> None:
-    """Put a checkpoint's encoder and head in place. Raises InputError where it does not fit the settings."""
+def load_towers(adaptation: Adaptation, checkpoint: dict[str, Any]) -> None:
+    """Put a checkpoint's encoder, head and teacher in place. Raises InputError where it does not fit the settings."""
     encoder = adaptation.trained_parts().encoder
     saved = checkpoint["sam_image_encoder"]
     if {n: p.shape for n, p in encoder.items()} != {n: p.shape for n, p in saved.items()}:
@@ -142,3 +141,4 @@ def load_trained_parts(adaptation: Adaptation, checkpoint: dict[str, Any]) -> No
         )
     adaptation.restart_from(saved)
     adaptation.student.head.load_state_dict(checkpoint["proj"])
+    adaptation.teacher.load_state_dict(checkpoint["teacher"])

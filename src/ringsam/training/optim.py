@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from ringsam.config import OptimConfig
+from ringsam.config import Kept, OptimConfig
 from ringsam.method.adaptation import Adaptation
 from ringsam.sam.model import Sam
 
@@ -40,7 +40,7 @@ def encoder_rate(sam: Sam, optim: OptimConfig) -> float:
     return optim.lr_encoder * (optim.lr_width / sam.width) ** 2
 
 
-def schedule(kept: Literal["student", "teacher"], num_steps: int) -> Callable[[int], float]:
+def schedule(kept: Kept, num_steps: int) -> Callable[[int], float]:
     """The rates' factor at a step: a student that is kept must come to rest; a teacher is the mean of one that does not."""
     return partial(cosine, num_steps=num_steps) if kept == "student" else lambda step: 1.0
 

@@ -7,7 +7,7 @@ from ringsam.draws import Draws
 from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam, read_pth
 from ringsam.training.build import build_module
-from ringsam.training.module import load_trained_parts
+from ringsam.training.module import load_towers
 
 
 def replay(capture: str | Path) -> dict[str, float]:
@@ -16,8 +16,7 @@ def replay(capture: str | Path) -> dict[str, float]:
     content, folder = read_pth(path), RunFolder(path.parent)
     config = folder.read_config()
     adaptation = build_module(load_sam(folder.original), config).adaptation
-    load_trained_parts(adaptation, dict(content))
-    adaptation.teacher.load_state_dict(content["teacher"])
+    load_towers(adaptation, dict(content))
     adaptation.train()
     output = adaptation.step(Batch(**content["batch"]), Draws(config.seed, content["epoch"]))
     return {name: float(term.detach()) for name, term in output.terms.items()}
