@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo_run
 INSTALLED := $(VENV)/.installed
+# A worker for each core, one thread for each worker; the tests of one file share what they set up.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -18,14 +20,14 @@ demo: $(INSTALLED)
 
 # The quick tests, some minutes; then everything that this machine can test.
 test: $(INSTALLED)
-	$(BIN)/pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(INSTALLED)
-	$(BIN)/pytest -q
+	$(PYTEST)
 
 # Before every commit: style, types, floors, fast tests.
 check: check-style
-	$(BIN)/pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check-style: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -122,7 +122,7 @@ def fit_in_folder(
     folder.write_config(config)
     with quietly():
         trainer.fit(module, loader, weights_only=True)
-    module.adaptation.restart_from(module.adaptation.kept_encoder())
+    module.adaptation.use_encoder(module.adaptation.kept_encoder())
     write_folder(folder.adapted, save)
 
 

@@ -8,9 +8,10 @@ held-out images of the training part, with no mask; the test masks serve the com
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import lightning as L
@@ -30,7 +31,8 @@ from ringsam.training.build import (
     build_selection,
     build_trainer,
 )
-from ringsam.training.selection import Selection
+from ringsam.training.module import on_cpu
+from ringsam.training.selection import NOISE, Selection
 
 
 @dataclass
@@ -49,16 +51,21 @@ class Arguments:
 
 
 class KeepEpochs(L.Callback):
-    """Writes the weights after each epoch, and the quality of the untrained model."""
+    """Writes the weights that are judged after each epoch, and the quality of the untrained model."""
 
-    def __init__(self, folder: Path, write: partial[None], judge: Selection) -> None:
-        self.folder, self.write, self.judge = folder, write, judge
+    def __init__(self, folder: Path, judge: Selection) -> None:
+        self.folder, self.judge = folder, judge
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         write_json(self.folder / "start.json", {"mask_free_quality": self.judge.quality})
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        write_folder(self.folder / f"epoch-{trainer.current_epoch + 1}", self.write)
+        adaptation = self.judge.adaptation
+        student = on_cpu(adaptation.trained_parts().encoder)
+        adaptation.use_encoder(adaptation.kept_encoder())
+        epoch = self.folder / f"epoch-{trainer.current_epoch + 1}"
+        write_folder(epoch, partial(save_folder, adaptation.sam))
+        adaptation.use_encoder(student)
 
 
 def train(folder: RunFolder, data: Path, config: Config) -> None:
@@ -76,8 +83,7 @@ def train(folder: RunFolder, data: Path, config: Config) -> None:
     assert judge is not None
     judge.patience, judge.collapse = config.epochs + 1, 0.0
     trainer = build_trainer(folder, config, judge)
-    keep = KeepEpochs(folder.path, partial(save_folder, sam), judge)
-    trainer.callbacks.append(keep)  # type: ignore[attr-defined]
+    trainer.callbacks.append(KeepEpochs(folder.path, judge))  # type: ignore[attr-defined]
     fit_in_folder(folder, config, trainer, module, build_loader(learn, sam, config))
 
 
@@ -101,13 +107,22 @@ def lines(arguments: Arguments) -> Iterator[str]:
                 yield f"| {data.name} | {rate:g} | {epoch} | {quality:.4f} | {miou:.4f} |"
             qualities, mious = zip(*found, strict=True)
             rank = spearmanr(qualities, mious).statistic
-            chosen = mious[qualities.index(max(qualities))]
+            chosen = mious[kept_epoch(qualities)]
             verdicts.append(
                 f"| {data.name} | {rate:g} | {rank:.2f} | {chosen:.4f} | {max(mious):.4f} | {mious[-1]:.4f} |"
             )
     yield "\n| data | rate | Spearman | the epoch it keeps | the best epoch | the last |"
     yield "|---|---|---|---|---|---|"
     yield from verdicts
+
+
+def kept_epoch(qualities: Sequence[float]) -> int:
+    """The one that a run keeps: the last that is as good as the best until then."""
+    best = accumulate(qualities, max, initial=0.0)
+    kept = [
+        quality > (1 - NOISE) * before for quality, before in zip(qualities, best, strict=False)
+    ]
+    return max(epoch for epoch, is_kept in enumerate(kept) if is_kept)
 
 
 def epochs_of(data: Path, rate: float, arguments: Arguments) -> Iterator[tuple[int, float, float]]:

@@ -143,6 +143,7 @@ def test_a_key_like_no_other_gets_no_guess(tmp_path):
         ("method: {unfreeze_last_k: -1}", "method.unfreeze_last_k"),
         ("method: {prompts: circle}", "method.prompts"),
         ("method: {train_neck: perhaps}", "method.train_neck"),
+        ("method: {kept: teacher, ema_decay: 1}", "method"),
         ("method: 5", "method"),
         ("optim: {lr_head: [1, 2]}", "optim.lr_head"),
         ("optim: {weight_decay: -1}", "optim.weight_decay"),
@@ -191,3 +192,11 @@ def test_a_recipe_may_be_a_file_of_ones_own(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("epochs: 2")
     assert read_recipe(str(path)).epochs == 2
+
+
+def test_colours_are_asked_for_whatever_term_is_taught_by_them():
+    voting = {"colour_vote": 0.5, "shape_vote": 0.25}
+    assert MethodConfig(self_training=1.0, **voting).asks_colours
+    assert MethodConfig(pixel_contrast=0.1, **voting).asks_colours
+    assert not MethodConfig(box_constraint=1.0, **voting).asks_colours
+    assert not MethodConfig(self_training=1.0).asks_colours

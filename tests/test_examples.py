@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import SamModel
@@ -10,9 +11,12 @@ from examples.plain_loop import main
 from ringsam.sam.weights import load_sam, save_folder
 
 
-def test_the_method_runs_in_a_plain_loop_and_its_weights_load_elsewhere(disc_data, tmp_path):
+@pytest.mark.parametrize("recipe", ["best", "seed"])
+def test_the_method_runs_in_a_plain_loop_and_its_weights_load_elsewhere(
+    disc_data, tmp_path, recipe
+):
     save_folder(load_sam("nano"), tmp_path / "original")
-    losses = main(disc_data, 2, "nano", tmp_path / "adapted")
+    losses = main(disc_data, 2, "nano", recipe, tmp_path / "adapted")
     assert len(losses) == 2 and all(math.isfinite(loss) and loss > 0 for loss in losses)
     before, after = (
         load_file(tmp_path / name / "model.safetensors") for name in ("original", "adapted")

@@ -1,7 +1,10 @@
 """What is kept comes back as it was, or counts as missing."""
 
+import pytest
 import torch
+from safetensors import SafetensorError
 
+from ringsam import feature_cache
 from ringsam.feature_cache import FeatureCache
 
 TENSORS = (torch.arange(12.0).view(3, 4), torch.randn(2, 5).bfloat16())
@@ -57,3 +60,30 @@ def test_a_damaged_file_counts_as_missing_and_is_written_again(tmp_path):
     cache.put("a", TENSORS)
     assert same(cache.get("a"), TENSORS)
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SafetensorError("full")])
+def test_a_disk_that_takes_no_more_is_told_once_and_ends_nothing(
+    tmp_path, monkeypatch, capsys, error
+):
+    cache = FeatureCache(10_000, tmp_path)
+    cache.put("a", TENSORS)
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(feature_cache, "save_file", full)
+    cache.put("b", TENSORS)
+    cache.put("c", TENSORS)
+    assert capsys.readouterr().out.count("NOT KEPT") == 1
+    assert cache.get("b") is None and cache.get("c") is None and same(cache.get("a"), TENSORS)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_what_is_written_again_counts_once(tmp_path):
+    cache = FeatureCache(2 * SIZE, tmp_path)
+    cache.put("a", TENSORS)
+    (tmp_path / "a.safetensors").write_bytes(b"")
+    cache.put("a", TENSORS)
+    assert cache.used_bytes == SIZE

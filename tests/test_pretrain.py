@@ -23,11 +23,12 @@ TINY = ["--image-size", "64", "--width", "32", "--depth", "2", "--channels", "32
 
 @pytest.fixture
 def one_thread():
-    """One thread while the test runs: sums in one order."""
+    """One thread while the test runs: sums in one order. The tests after it have their subnormal numbers back."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+    torch.set_flush_denormal(False)
 
 
 def tiny_model() -> SamModel:

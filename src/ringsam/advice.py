@@ -8,6 +8,7 @@ from ringsam.config import Config
 
 Epoch = Mapping[str, float]
 
+TERMS = ("contrast", "distill", "self_training", "box_constraint", "pixel_contrast")  # that train
 FEW_TRUSTED = 0.2
 MANY_SILENT_STEPS = 0.1
 FALL = 0.05  # of the best mask-free quality so far: below it, more than the noise of a few held-out objects
@@ -43,9 +44,8 @@ def on_training(config: Config, epochs: Sequence[Epoch]) -> Iterator[Advice]:
 
 
 def _on_numbers(epochs: Sequence[Epoch]) -> Iterator[Advice]:
-    terms = ("contrast", "distill")
     broken = [
-        epoch for epoch in epochs if not math.isfinite(sum(epoch.get(term, 0.0) for term in terms))
+        epoch for epoch in epochs if not math.isfinite(sum(epoch.get(term, 0.0) for term in TERMS))
     ]
     if broken:
         yield Advice(

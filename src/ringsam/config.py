@@ -97,10 +97,21 @@ class MethodConfig:
             raise ValueError("colour_vote and shape_vote are shares, together at most 1")
         return self
 
+    @model_validator(mode="after")
+    def _a_kept_teacher_learns(self) -> "MethodConfig":
+        if self.kept == "teacher" and self.ema_decay == 1:
+            raise ValueError("kept is teacher, which with ema_decay 1 never moves; take 0.97")
+        return self
+
     @property
     def trains_masks(self) -> bool:
         """Whether any term goes through the frozen decoder; in the seed none does."""
         return self.self_training > 0 or self.box_constraint > 0 or self.contrasts_pixels
+
+    @property
+    def asks_colours(self) -> bool:
+        """Whether a colour model votes for targets that some term is taught."""
+        return self.colour_vote > 0 and (self.self_training > 0 or self.contrasts_pixels)
 
     @property
     def contrasts_pixels(self) -> bool:

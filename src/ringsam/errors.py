@@ -37,4 +37,9 @@ class Interrupted(RuntimeError):
         self.exit_code = 128 + signal_number
 
 
+def how_to_install(extra: str) -> str:
+    """The mend where a part that not everybody needs is missing."""
+    return f'in a clone, run `pip install -c constraints.txt ".[{extra}]"`'
+
+
 ENDINGS = (InputError, GaveUp, ExportDiffers, Interrupted)

@@ -14,7 +14,8 @@ from torch import Tensor
 class FeatureCache:
     """What is full takes no more and forgets nothing: an epoch asks for every image once, so nothing is older than the rest.
 
-    With a folder, the tensors are kept there and shared with other runs; a file that is damaged counts as missing.
+    With a folder, the tensors are kept there and shared with other runs; a file that is damaged counts as missing, and a disk
+    that takes no more as full.
     """
 
     def __init__(self, budget_bytes: int, folder: Path | None = None) -> None:
@@ -35,12 +36,20 @@ class FeatureCache:
         size = sum(tensor.nbytes for tensor in tensors)
         if self.used_bytes + size > self.budget_bytes:
             return
-        self.used_bytes += size
         kept = tuple(tensor.detach().to("cpu", copy=True) for tensor in tensors)
-        if self.folder:
-            _write(kept, self._file(key))
-        else:
+        if self.folder is None:
             self._kept[key] = kept
+            self.used_bytes += size
+            return
+        path = self._file(key)
+        counted = path.exists()  # damaged, or of another run that was faster
+        try:
+            _write(kept, path)
+        except (OSError, SafetensorError) as error:
+            self.budget_bytes = 0
+            print(f"NOT KEPT: {path}: {error}; no more is kept, training goes on", flush=True)
+        else:
+            self.used_bytes += 0 if counted else size
 
     def _file(self, key: str) -> Path:
         assert self.folder is not None
@@ -51,8 +60,11 @@ def _write(tensors: Sequence[Tensor], path: Path) -> None:
     """Whole or not at all, whoever else writes the same."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     named = {str(i): tensor.contiguous() for i, tensor in enumerate(tensors)}
-    save_file(named, unfinished, metadata={"crc32": _checksum(tensors)})
-    os.replace(unfinished, path)
+    try:
+        save_file(named, unfinished, metadata={"crc32": _checksum(tensors)})
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[Tensor, ...] | None:

@@ -16,7 +16,7 @@ from ringsam.config import Config, as_yaml, read_config
 from ringsam.errors import InputError
 
 _UNBORN = "it holds a run that was ended before its first step"
-_LONGEST_NAME = ".epoch=0000-step=00000000.ckpt.unfinished"  # of the files in a run folder
+_LONGEST_NAME = ".epoch=0000-step=00000000.ckpt.4194304.unfinished"  # of the files in a run folder
 
 
 @dataclass(frozen=True)
@@ -156,17 +156,23 @@ def nearest_folder(path: Path) -> Path:
     return next(folder for folder in (place, *place.parents) if folder.exists())
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a crash leaves either the old one or the new one."""
+@contextmanager
+def replaced(path: Path) -> Iterator[Path]:
+    """A hidden path beside `path` for a file that takes its place at the end; a crash leaves either the old one or the new one."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        yield unfinished
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a crash leaves either the old one or the new one."""
+    with replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 @contextmanager

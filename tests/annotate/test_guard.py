@@ -164,7 +164,10 @@ def test_without_the_web_extra_the_command_says_what_to_install(capsys, folder, 
     arguments = ["annotate", str(folder / "images"), "--out", str(folder / "two_boxes.json")]
     assert main(arguments) == 2
     said = capsys.readouterr().err
-    assert "needs fastapi and uvicorn; run `pip install ringsam[web]`" in said
+    assert (
+        'needs fastapi and uvicorn; in a clone, run `pip install -c constraints.txt ".[web]"`'
+        in said
+    )
 
 
 @pytest.mark.parametrize(

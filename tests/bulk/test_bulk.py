@@ -211,3 +211,16 @@ def test_a_prediction_killed_as_it_tidies_up_is_done_by_its_own_command(
     assert_same_files(tmp_path / "masks", tmp_path / "whole")
     with pytest.raises(InputError, match="not an empty folder"):
         predict(disc_data, sam_folder, tmp_path / "masks", formats=ALL)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("masks", ".masks.best.{}.unfinished"), ("masks[1]", ".masks1.{}.unfinished")],
+)
+def test_what_is_unfinished_of_other_places_stays(disc_data, sam_folder, tmp_path, name, other):
+    theirs = tmp_path / other.format("0123456789abcdef")
+    ours = tmp_path / f".{name}.0123456789abcdef.unfinished"
+    for folder in (theirs, ours):
+        folder.mkdir()
+    predict(disc_data, sam_folder, tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([theirs.name, name])

@@ -1,6 +1,9 @@
+import math
+
+import pytest
 from made_runs import epoch
 
-from ringsam.advice import Advice
+from ringsam.advice import TERMS, Advice
 from ringsam.config import Config, MethodConfig
 from ringsam.evaluation.advice import advise
 from ringsam.evaluation.result import Evaluation, ObjectRow
@@ -95,6 +98,12 @@ def test_a_recipe_without_the_contrast_is_not_told_what_the_contrast_lacks() -> 
     lacking = epoch(1, num_trusted=0, num_anchors=0, num_missed=0, num_spurious=0)
     (only,) = advise(config, [lacking], evaluation(0.05))
     assert only.tone == "good"
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_every_term_that_is_no_number_is_told(term) -> None:
+    found = texts(advise(CONFIG, [epoch(1), epoch(2, **{term: math.nan})], None))
+    assert "The loss was not a number from epoch 2 on" in found
 
 
 def test_a_fall_of_the_mask_free_quality_is_named_and_noise_is_not() -> None:

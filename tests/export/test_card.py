@@ -69,7 +69,14 @@ def test_the_card_shows_the_figures_of_an_evaluation(run):
     evaluation = {"num_objects": 9, "num_images": 3, "prompts": "box", "zero_shot": summary}
     run.evaluation.write_text(json.dumps({**evaluation, "adapted": adapted}))
     text = card_of(run)
-    assert "9 objects on 3 images" in text and "| mIoU | 0.500 | 0.750 |" in text
+    assert "9 objects on 3 images, prompts box:" in text and "| mIoU | 0.500 | 0.750 |" in text
+
+
+def test_the_card_says_that_figures_are_of_refined_masks(run):
+    summary = {"miou": 0.5, "dice": 0.6, "boundary_iou": 0.4}
+    evaluation = {"num_objects": 9, "num_images": 3, "prompts": "box", "zero_shot": summary}
+    run.evaluation.write_text(json.dumps({**evaluation, "adapted": None, "refine": "both_boxes"}))
+    assert "refined by `--refine both_boxes`, which is no part of the weights" in card_of(run)
 
 
 def test_a_damaged_note_of_the_run_is_named(run):

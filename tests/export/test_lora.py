@@ -140,5 +140,5 @@ def test_sizes_that_cannot_be_are_refused(run, capsys, flags):
 
 def test_without_the_extra_the_mend_is_named(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
-    with pytest.raises(InputError, match=r"pip install ringsam\[lora\]"):
+    with pytest.raises(InputError, match=r'install -c constraints.txt "\.\[lora\]"'):
         export_weights(run.path, to="lora")

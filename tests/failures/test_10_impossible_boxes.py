@@ -35,6 +35,9 @@ def test_fix_swaps_what_is_inverted_and_keeps_the_old_file(make_data, capsys):
     row = json.loads((folder / "two_boxes.json").read_text())["annotations"][1]
     assert (row["big_box"], row["small_box"], row["mine"]) == (BIG, SMALL, "kept")
     assert (folder / "two_boxes.json.before_fix").read_text() == old
+    make_data([an_object(3, big_box=[40, 30, 10, 10])])
+    assert main(["check", str(folder), "--fix"]) == 0
+    assert (folder / "two_boxes.json.before_fix").read_text() == old
 
 
 def test_fix_leaves_alone_what_has_no_one_mend(make_data, capsys):

@@ -75,6 +75,25 @@ def test_three_in_a_row_go_back_to_the_start_of_the_epoch_at_half_the_rate(
     assert distance(after, start) < one_step
 
 
+def test_a_teacher_that_is_kept_goes_back_with_the_student(
+    disc_data, sam_folder, tmp_path, monkeypatch
+):
+    poison(monkeypatch, {8, 9, 10})
+    teachers, finish = [], AdaptationModule.optimizer_step
+
+    def noting_the_teacher(self, epoch, batch_idx, optimizer, closure=None):
+        teachers.append({n: w.clone() for n, w in self.adaptation.kept_encoder().items()})
+        finish(self, epoch, batch_idx, optimizer, closure)
+
+    monkeypatch.setattr(AdaptationModule, "optimizer_step", noting_the_teacher)
+    kept = {"method__kept": "teacher", "method__ema_decay": 0.9}
+    flags = train_flags(sam_folder, tmp_path / "run", **STEPS, **kept)
+    assert main(["train", str(disc_data), *map(str, flags)]) == 0
+    start, moved, after = teachers[6], teachers[7], teachers[10]  # before steps 7, 8 and 11
+    assert all(torch.equal(after[name], start[name]) for name in start)
+    assert not all(torch.equal(moved[name], start[name]) for name in start)
+
+
 def distance(one, other) -> float:
     return max(float((a - b).abs().max()) for a, b in zip(one[0], other[0], strict=True))
 

@@ -67,6 +67,30 @@ def test_a_signal_ends_the_run_with_a_checkpoint_and_it_goes_on_to_the_same_weig
     assert same(adapted(out), whole)
 
 
+def test_other_batches_go_on_from_a_whole_epoch_also_when_they_are_interrupted_in_turn(
+    disc_data, sam_folder, tmp_path, capsys, monkeypatch
+):
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        signal_in_batch(signal.SIGTERM, nth=8, monkeypatch=patch)
+        assert run("train", disc_data, *train_flags(sam_folder, out, **STEPS)) == 143
+    config = RunFolder(out).config
+    text = config.read_text().replace("batch_size: 1\n", "batch_size: 2\n")
+    config.write_text(text.replace("accumulate: 2\n", "accumulate: 1\n"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Adaptation, "step", interrupted_at_once)
+        assert run("resume", out) == 130
+    for _ in range(2):
+        said = capsys.readouterr().out
+        assert "epoch=0001-step=00000004.ckpt: lies within an epoch" in said
+        assert "from epoch=0000.ckpt" in said
+        assert run("resume", out) == 0
+
+
+def interrupted_at_once(self, batch, draws):
+    raise KeyboardInterrupt
+
+
 @pytest.mark.slow
 def test_processes_that_read_images_begin_where_the_run_stopped(
     disc_data, sam_folder, tmp_path, monkeypatch, whole

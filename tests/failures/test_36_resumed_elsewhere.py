@@ -14,6 +14,7 @@ from ringsam.config import Config, read_config
 from ringsam.errors import InputError
 from ringsam.runs import RunFolder
 from ringsam.training.changes import with_devices
+from ringsam.training.checkpoint import read_checkpoint
 from ringsam.training.keeping import Checkpoints
 
 
@@ -48,6 +49,50 @@ def test_a_changed_setting_is_shown_and_refused_unless_allowed(run, tmp_path, ca
     assert "method.temperature: was 0.1, is 0.2" in capsys.readouterr().out
     assert folder.adapted.exists()
     assert main(["resume", str(folder.path)]) == 0  # the change is the run's now
+
+
+def test_rates_that_are_changed_are_those_it_goes_on_with(run, tmp_path):
+    folder = copy_of(run, tmp_path)
+    text = folder.config.read_text().replace("lr_encoder: 0.001\n", "lr_encoder: 0.0005\n")
+    text = text.replace("weight_decay: 0.0001\n", "weight_decay: 0.02\n")
+    folder.config.write_text(text.replace("epochs: 2\n", "epochs: 3\n"))
+    assert main(["resume", str(folder.path), "--allow_change"]) == 0
+    content = read_checkpoint(folder.checkpoints / "epoch=0002.ckpt")
+    group = content["optimizer_states"][0]["param_groups"][0]
+    assert (group["initial_lr"], group["weight_decay"]) == (0.0005, 0.02)
+    assert content["lr_schedulers"][0]["base_lrs"][0] == 0.0005
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "row"),
+    [
+        ("input_size: null", "input_size: 64", "data.input_size: was None, is 64"),
+        ("weights: ", "weights: nano #", "weights: was "),
+    ],
+)
+def test_what_the_original_was_made_with_no_run_can_change(run, tmp_path, capsys, old, new, row):
+    folder = copy_of(run, tmp_path)
+    folder.config.write_text(folder.config.read_text().replace(old, new))
+    assert main(["resume", str(folder.path), "--allow_change"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert "put it back, or train a new run" in said[0] and said[1].startswith(row)
+
+
+def test_weights_of_another_shape_are_refused_in_words(run, tmp_path, capsys):
+    folder = copy_of(run, tmp_path)
+    text = folder.config.read_text()
+    folder.config.write_text(text.replace("proj_dim: 64\n", "proj_dim: 32\n"))
+    assert main(["resume", str(folder.path), "--allow_change"]) == 2
+    assert "the checkpoint has other weights in `proj`" in capsys.readouterr().err
+
+
+def test_what_another_process_trains_by_is_not_changed(run, tmp_path, capsys):
+    folder = copy_of(run, tmp_path)
+    before = folder.config.read_text(), folder.data_note.read_text()
+    with folder.held():
+        assert main(["resume", str(folder.path), "--precision", "bf16-mixed"]) == 2
+    assert "another process is training in it" in capsys.readouterr().err
+    assert (folder.config.read_text(), folder.data_note.read_text()) == before
 
 
 def test_fewer_epochs_than_were_learned_are_refused(run, tmp_path, capsys):

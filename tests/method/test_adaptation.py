@@ -1,5 +1,6 @@
 """The promises of one step: what learns, what does not, and what nothing may see."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -288,18 +289,31 @@ def test_the_encoder_that_is_kept_is_the_students_or_the_teachers():
         assert all(same) if kept == "student" else not any(same)
 
 
-def test_sam_answers_with_the_teachers_weights_while_they_are_asked_for_and_the_student_is_back_after():
-    adaptation, batch = build(kept="teacher"), disc_batch()
+@pytest.mark.parametrize("kept", ["student", "teacher"])
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_what_is_kept_encodes_as_its_weights_do(kept, blocks):
+    adaptation, batch = build(kept=kept, unfreeze_last_k=blocks), disc_batch()
     for _ in range(3):
         one_optimizer_step(adaptation)
-    trunk, _ = adaptation.frozen(batch)
-    by_student = adaptation.student(trunk).embedding.detach()
-    by_teacher = adaptation.teacher(trunk).embedding
     with torch.no_grad():
-        with adaptation.as_kept() as sam:
-            assert torch.allclose(sam.encode(batch.images), by_teacher, atol=1e-5)
-        assert torch.equal(adaptation.student(trunk).embedding, by_student)
-    assert not torch.allclose(by_student, by_teacher, atol=1e-5)
-    with pytest.raises(KeyError), adaptation.as_kept():
-        raise KeyError
-    assert torch.equal(adaptation.student(trunk).embedding, by_student)
+        by_student = adaptation.sam.encode(batch.images)
+    found = adaptation.encode_kept(batch.images)
+    assert torch.allclose(found, by_student, atol=1e-5) == (kept == "student")
+    adaptation.use_encoder(adaptation.kept_encoder())
+    with torch.no_grad():
+        assert torch.allclose(found, adaptation.sam.encode(batch.images), atol=1e-5)
+
+
+def test_what_was_learned_is_put_back_whole():
+    adaptation = build(kept="teacher")
+    one_optimizer_step(adaptation)
+    learned = copy.deepcopy(adaptation.learned())
+    one_optimizer_step(adaptation)
+    now = adaptation.learned()
+    assert not any(all_equal(now[part], learned[part]) for part in learned)
+    adaptation.load_learned(learned)
+    assert all(all_equal(adaptation.learned()[part], learned[part]) for part in learned)
+
+
+def all_equal(one, other) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)

@@ -41,6 +41,7 @@ def test_a_perfect_mask_has_one_and_an_empty_one_none():
 
 def test_judging_asks_with_both_prompts_and_repeats_itself():
     batch, sam = disc_batch(), tiny_sam()
-    found = judge(sam, batch, Draws(0, 0))
+    embedding = sam.encode(batch.images)
+    found = judge(sam, embedding, batch, Draws(0, 0))
     assert found.shape == (4,) and ((found >= 0) & (found <= 1)).all()
-    assert torch.equal(found, judge(sam, batch, Draws(0, 0)))
+    assert torch.equal(found, judge(sam, embedding, batch, Draws(0, 0)))

@@ -98,6 +98,15 @@ def test_the_newest_readable_checkpoint_is_found_and_the_others_named(tmp_path):
     assert newest_checkpoint(tmp_path / "empty") == (None, [])
 
 
+def test_one_within_an_epoch_is_gone_on_with_by_the_same_batches_alone(tmp_path):
+    whole, batches = write(tmp_path / "epoch=0000.ckpt"), {"num_images": 6, "batch_size": 2}
+    within = write(tmp_path / "epoch=0001-step=7.ckpt", {**CONTENT, "TwoBoxLoader": batches})
+    assert newest_checkpoint(tmp_path, batches=batches) == (within, [])
+    found, refused = newest_checkpoint(tmp_path, batches={"num_images": 6, "batch_size": 1})
+    assert found == whole
+    assert len(refused) == 1 and "lies within an epoch, which other batches" in refused[0]
+
+
 def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     write(tmp_path / "epoch=0000.ckpt")
     (tmp_path / ".epoch=0001.ckpt.unfinished").write_bytes(b"half")

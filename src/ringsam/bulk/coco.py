@@ -10,14 +10,14 @@ from typing import Any
 from ringsam.data.masks import mask_fields
 from ringsam.data.records import ImageRecord, TwoBoxData
 from ringsam.predict import Prediction
+from ringsam.runs import replaced
 
 Row = dict[str, Any]
 
 
 def write_coco(data: TwoBoxData, parts: Sequence[Path], path: Path) -> None:
     """COCO JSON of all parts, one after the other, so that a large set needs no more memory."""
-    unfinished = path.with_name(f".{path.name}")
-    with unfinished.open("w", encoding="utf-8") as file:
+    with replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         file.write('{"images": [')
         for number, record in enumerate(data.images):
             file.write(("," if number else "") + "\n" + json.dumps(_image_row(record)))
@@ -29,7 +29,6 @@ def write_coco(data: TwoBoxData, parts: Sequence[Path], path: Path) -> None:
         file.write("\n]}\n")
         file.flush()
         os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
 def read_rows(parts: Sequence[Path]) -> Iterator[Row]:

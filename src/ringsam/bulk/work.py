@@ -1,5 +1,6 @@
 """Work that many processes share, and that goes on where it stopped: a hidden folder of what is finished."""
 
+import glob
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ class Work:
         self.place = place
         self.num_shards = num_shards
         self.folder = place.with_name(f".{place.name}.{job}.unfinished")
+        # This one and those of other settings; a place named `masks.best` is another than `masks`
+        self.jobs = f".{glob.escape(place.name)}.{'[!.]' * len(job)}.unfinished"
         result = self.folder / "result"
         # A process that was killed as it tidied up had put the result in its place
         self.is_in_place = self.folder.is_dir() and not result.exists() and place.is_dir()
@@ -57,7 +60,7 @@ class Work:
                 if self.place.exists():
                     self.place.rmdir()
                 self.result.rename(self.place)
-            for stale in self.place.parent.glob(f".{self.place.name}.*.unfinished"):
+            for stale in self.place.parent.glob(self.jobs):
                 shutil.rmtree(stale)
         Path(lock.lock_file).unlink(missing_ok=True)
         return written

@@ -23,7 +23,9 @@ def swap_inverted(data: Path) -> int:
     rows = [row for row in read.annotations if isinstance(row, dict)]
     swapped = sum(_swap(row, name) for row in rows for name in ("big_box", "small_box"))
     if swapped:
-        shutil.copy2(source, source.with_name(f"{source.name}.before_fix"))
+        before = source.with_name(f"{source.name}.before_fix")
+        if not before.exists():  # one of an earlier fix is the labels as they came
+            shutil.copy2(source, before)
         write_atomically(source, json.dumps(read.content, ensure_ascii=False, indent=1) + "\n")
     return swapped
 

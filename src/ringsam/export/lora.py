@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import SamModel
 
-from ringsam.errors import InputError
+from ringsam.errors import InputError, how_to_install
 from ringsam.export.change import Change, State
 from ringsam.export.checks import Logits, Parity, answer, compare, refuse_other_masks
 from ringsam.export.source import Source
@@ -93,5 +93,5 @@ def _peft() -> Any:
     try:
         import peft
     except ImportError as error:
-        raise InputError("--to lora needs its extra; run `pip install ringsam[lora]`") from error
+        raise InputError(f"--to lora needs its extra; {how_to_install('lora')}") from error
     return peft

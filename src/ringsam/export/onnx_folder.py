@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 from torch import Tensor
 
-from ringsam.errors import InputError
+from ringsam.errors import InputError, how_to_install
 from ringsam.export.checks import (
     Logits,
     Parity,
@@ -106,5 +106,5 @@ def _onnxruntime() -> Any:
         import onnx  # noqa: F401, what torch writes graphs with
         import onnxruntime
     except ImportError as error:
-        raise InputError("--to onnx needs its extra; run `pip install ringsam[onnx]`") from error
+        raise InputError(f"--to onnx needs its extra; {how_to_install('onnx')}") from error
     return onnxruntime

@@ -1,11 +1,11 @@
 """THE HEART: one step of the method. Its comments are the boxes of the flow chart in docs/method.md."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from ringsam.batch import Batch
@@ -22,7 +22,7 @@ from ringsam.method.sampling import Contrast, sample_contrast
 from ringsam.method.self_training import make_targets, mask_terms
 from ringsam.method.teacher import EmaTeacher
 from ringsam.method.tower import Features, PixelProjectionHead, Tower
-from ringsam.sam.model import Decoded, Prompts, Sam
+from ringsam.sam.model import Decoded, Embedding, Prompts, Sam
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,31 @@ class Adaptation(nn.Module):
         """EMA teacher update: call it after every optimizer step that moved a weight."""
         self.teacher.update(self.student)
 
-    def restart_from(self, encoder: Mapping[str, Tensor]) -> None:
-        """Give student and teacher these encoder weights, by the names of `trained_parts`."""
-        _put(encoder, into=self.trained_parts().encoder)
+    def learned(self) -> dict[str, dict[str, Tensor]]:
+        """All that training changes: the seed's `sam_image_encoder` and `proj`, and the teacher. Not a copy."""
+        encoder = self.trained_parts().encoder
+        return {
+            "sam_image_encoder": {name: weight.detach() for name, weight in encoder.items()},
+            "proj": self.student.head.state_dict(),
+            "teacher": self.teacher.state_dict(),
+        }
+
+    def load_learned(self, learned: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Put back what `learned` gave."""
+        self.use_encoder(learned["sam_image_encoder"])
+        self.student.head.load_state_dict(learned["proj"])
+        self.teacher.load_state_dict(learned["teacher"])
+
+    @torch.no_grad()
+    def use_encoder(self, encoder: Mapping[str, Tensor]) -> None:
+        """Give the student, whose encoder is `sam`'s own, these weights, by the names of `trained_parts`."""
+        for name, weight in self.trained_parts().encoder.items():
+            weight.copy_(encoder[name])
+
+    def restart_from(self, encoder: Mapping[str, Tensor], head: Mapping[str, Tensor]) -> None:
+        """Let student and teacher begin anew from these weights, those of `kept_encoder` and of the student's head."""
+        self.use_encoder(encoder)
+        self.student.head.load_state_dict(head)
         self.teacher.tower.load_state_dict(self.student.state_dict())
 
     def kept_encoder(self) -> dict[str, Tensor]:
@@ -179,16 +201,12 @@ class Adaptation(nn.Module):
         teacher = {id(student): mean for student, mean in pairs}
         return {name: teacher[id(weight)] for name, weight in encoder.items()}
 
-    @contextmanager
-    def as_kept(self) -> Iterator[Sam]:
-        """SAM with the encoder that is kept, in the student's place; the student is back when it is left."""
-        encoder, kept = self.trained_parts().encoder, self.kept_encoder()
-        student = {name: weight.detach().clone() for name, weight in encoder.items()}
-        _put(kept, into=encoder)
-        try:
-            yield self.sam
-        finally:
-            _put(student, into=encoder)
+    @torch.no_grad()
+    def encode_kept(self, images: Float[Tensor, "b 3 s s"]) -> Embedding:
+        """What the encoder that is kept makes of images in the input frame."""
+        kept = self.student if self.config.kept == "student" else self.teacher.tower
+        embedding: Embedding = kept.tail(self.sam.encode_trunk(images))
+        return embedding
 
     def trained_parts(self) -> TrainedParts:
         """Every parameter that learns, by name: the seed's `sam_image_encoder` and `proj`."""
@@ -197,12 +215,6 @@ class Adaptation(nn.Module):
             {name: p for name, p in encoder.named_parameters() if p.requires_grad},
             dict(self.student.head.named_parameters()),
         )
-
-
-@torch.no_grad()
-def _put(weights: Mapping[str, Tensor], *, into: Mapping[str, Tensor]) -> None:
-    for name, weight in into.items():
-        weight.copy_(weights[name])
 
 
 def has_signal(contrast: Contrast, config: MethodConfig, *, num_objects: int) -> bool:

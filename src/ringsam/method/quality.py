@@ -7,25 +7,33 @@ from ringsam.draws import Draws
 from ringsam.method.prompts import make_prompts
 from ringsam.method.self_training import BoxRegions, PerObject, box_regions
 from ringsam.metrics import Masks, iou
-from ringsam.sam.model import Sam
+from ringsam.sam.model import Decoded, Embedding, Sam
 
 _NUM_POINTS = 5
 
 
 @torch.no_grad()
-def judge(sam: Sam, batch: Batch, draws: Draws) -> PerObject:
-    """The quality of this SAM's masks of the batch's objects, in [0, 1]; `draws` places the core's points."""
-    embedding = sam.encode(batch.images)
+def judge(sam: Sam, embedding: Embedding, batch: Batch, draws: Draws) -> PerObject:
+    """The quality of the masks that SAM's decoder draws of the batch's objects in this embedding of its images, in [0, 1]."""
+    by_box, by_core = (
+        decoded.logits[:, 0] > 0 for decoded in ask_twice(sam, embedding, batch, draws)
+    )
+    return mask_free_quality(by_box, by_core, box_regions(batch, grid=by_box.shape[-1]))
+
+
+def ask_twice(
+    sam: Sam, embedding: Embedding, batch: Batch, draws: Draws
+) -> tuple[Decoded, Decoded]:
+    """What SAM draws for the big box, and for the big box with points in the small one, which `draws` places."""
     by_box, by_core = (
         sam.decode(
             embedding,
             batch.image_index,
             make_prompts(batch, policy, num_points=_NUM_POINTS, draws=draws),
-        ).logits[:, 0]
-        > 0
+        )
         for policy in ("box", "box+core")
     )
-    return mask_free_quality(by_box, by_core, box_regions(batch, grid=by_box.shape[-1]))
+    return by_box, by_core
 
 
 def mask_free_quality(by_box: Masks, by_core: Masks, regions: BoxRegions) -> PerObject:

@@ -20,8 +20,7 @@ from ringsam.data.records import ImageRecord, read_pixels
 from ringsam.digests import sha256
 from ringsam.draws import Draws
 from ringsam.geometry import Frame
-from ringsam.method.prompts import make_prompts
-from ringsam.method.quality import mask_free_quality
+from ringsam.method.quality import ask_twice, mask_free_quality
 from ringsam.method.self_training import BoxRegions, PerObject, box_regions
 from ringsam.metrics import Masks, iou
 from ringsam.pages.kept import KeptAnswers, key_of_model, key_of_question
@@ -31,7 +30,6 @@ from ringsam.sam.model import Decoded
 from ringsam.sam.preprocess import logits_to_image
 
 _AT_ONCE = 4  # masks in the image's own pixels
-_NUM_CORE_POINTS = 5
 
 
 @dataclass(frozen=True)
@@ -96,8 +94,7 @@ def ask(
     """An answer for each object of the image, in the record's order."""
     sample = TwoBoxDataset([record], adapted.preprocess, with_masks=False)[0]
     batch = collate([sample]).to(adapted.sam.device)
-    after, by_core = _ask(adapted, batch)
-    before, _ = _ask(zero_shot, batch)
+    (after, by_core), (before, _) = (_ask(model, batch) for model in (adapted, zero_shot))
     doubts = doubt(
         _masks(before),
         _masks(after),
@@ -136,17 +133,7 @@ def _proposal(record: ImageRecord, place: int, answer: Answer) -> Proposal:
 
 
 def _ask(predictor: Predictor, batch: Batch) -> tuple[Decoded, Decoded]:
-    """By the big box, and by the box with points in the small one."""
-    embedding = predictor.sam.encode(batch.images)
-    by_box, by_core = (
-        predictor.sam.decode(
-            embedding,
-            batch.image_index,
-            make_prompts(batch, policy, num_points=_NUM_CORE_POINTS, draws=Draws(0, 0)),
-        )
-        for policy in ("box", "box+core")
-    )
-    return by_box, by_core
+    return ask_twice(predictor.sam, predictor.sam.encode(batch.images), batch, Draws(0, 0))
 
 
 def _masks(decoded: Decoded) -> Masks:

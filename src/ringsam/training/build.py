@@ -77,7 +77,7 @@ def build_loader(data: TwoBoxData, sam: Sam, config: Config) -> TwoBoxLoader:
             data.images,
             preprocess,
             with_masks=data.has_masks,
-            with_colours=config.method.self_training > 0 and config.method.colour_vote > 0,
+            with_colours=config.method.asks_colours,
             with_keys=config.hardware.cache_gb > 0,
         ),
         batch_size=config.optim.batch_size,
@@ -171,7 +171,7 @@ def build_strategy(hardware: HardwareConfig) -> Any:
 
 
 def build_loggers(folder: RunFolder) -> list[Logger]:
-    """TensorBoard where it is installed (`pip install ringsam[plots]`); the epoch log is always written."""
+    """TensorBoard where it is installed (the extra `plots`); the epoch log is always written."""
     if not RequirementCache("tensorboard"):
         return []
     return [SparableTensorBoard(folder.log, name="", version="tensorboard")]

@@ -7,6 +7,8 @@ from typing import Any
 from ringsam.config import Config, settings
 from ringsam.errors import InputError
 
+# What the run's `original` weights were made with
+FOR_EVER = ("weights:", "data.input_size:")
 # How fast and where, not what: the images of a step are compared apart
 _FREE = ("hardware.", "data.num_workers", "optim.batch_size", "optim.accumulate")
 

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from ringsam.digests import digest_file, digest_line, is_as_written
 from ringsam.errors import InputError
-from ringsam.runs import write_atomically
+from ringsam.runs import replaced, write_atomically
 from ringsam.sam.weights import read_pth
 
 
@@ -45,16 +45,12 @@ class VerifiedCheckpointIO(CheckpointIO):
 def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
     """Raises OSError, or torch's RuntimeError around it, where the disk takes it not; nothing is left then."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
+    with replaced(path) as unfinished:
         with unfinished.open("wb") as file:
             torch.save(checkpoint, file)
             file.flush()
             os.fsync(file.fileno())
         write_atomically(digest_file(path), digest_line(unfinished, named=path.name))
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -75,21 +71,23 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return dict(checkpoint)
 
 
-def newest_checkpoint(folder: Path, *, whole_epochs: bool = False) -> tuple[Path | None, list[str]]:
-    """The last checkpoint that can be read, of a whole epoch if asked, and a line for each newer one that cannot."""
+def newest_checkpoint(
+    folder: Path, *, batches: dict[str, int] | None = None
+) -> tuple[Path | None, list[str]]:
+    """The last checkpoint that can be read and gone on with, and a line for each newer one that cannot.
+
+    One that lies within an epoch can where its epoch has these batches (`TwoBoxLoader.batches`).
+    """
     refused: list[str] = []
     for path in checkpoints_in(folder)[::-1]:
-        if whole_epochs and "-step=" in path.name:
-            refused.append(
-                f"{path}: lies within an epoch, which other batches would not go on with"
-            )
-            continue
         try:
-            read_checkpoint(path)
+            made_with = read_checkpoint(path).get("TwoBoxLoader")
         except InputError as error:
             refused.append(str(error))
-        else:
+            continue
+        if "-step=" not in path.name or made_with == batches:
             return path, refused
+        refused.append(f"{path}: lies within an epoch, which other batches would not go on with")
     return None, refused
 
 

@@ -9,11 +9,9 @@ from typing import Any
 
 import lightning as L
 
-from ringsam.advice import Advice, Epoch, on_training
+from ringsam.advice import TERMS, Advice, Epoch, on_training
 from ringsam.config import Config
 from ringsam.runs import RunFolder, write_atomically
-
-TERMS = ("contrast", "distill", "self_training", "box_constraint", "pixel_contrast")
 
 
 class EpochLog(L.Callback):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import lightning as L
 import torch
@@ -21,6 +22,20 @@ class TwoBoxLoader(L.LightningDataModule):
         self.batch_size = batch_size
         self.num_workers = num_workers
         self.seed = seed
+
+    def batches(self, trainer: L.Trainer) -> dict[str, int]:
+        """What decides which images a batch has: a checkpoint within an epoch can be gone on with where it is the same."""
+        return {
+            "num_images": len(self.dataset),  # type: ignore[arg-type]
+            "batch_size": self.batch_size,
+            "accumulate": trainer.accumulate_grad_batches,
+            "num_ranks": trainer.world_size,
+            "seed": self.seed,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        assert self.trainer is not None
+        return self.batches(self.trainer)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         assert self.trainer is not None
@@ -53,7 +68,8 @@ class TwoBoxLoader(L.LightningDataModule):
 
 
 class EachOnce(Dataset[Sample]):
-    """Beyond its end the data begins anew without objects, for ranks whose last turn has no image left: none teaches or counts twice."""
+    """Beyond its end the data begins anew without objects, for ranks whose last turn has no image left: no object teaches or
+    counts twice. (Distillation, which asks for no object, sees those images twice.)"""
 
     def __init__(self, dataset: Dataset[Sample]) -> None:
         self.dataset = dataset

@@ -17,7 +17,7 @@ from ringsam.errors import InputError
 from ringsam.method.adaptation import Adaptation, StepOutput
 from ringsam.method.ranks import num_ranks, sum_over_ranks
 from ringsam.training.loader import num_optimizer_steps
-from ringsam.training.optim import finite_gradients, parameter_groups, schedule
+from ringsam.training.optim import finite_gradients, parameter_groups, schedule, take_rates
 
 
 class AdaptationModule(L.LightningModule):
@@ -101,14 +101,11 @@ class AdaptationModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Only what learns: the seed's keys `sam_image_encoder` and `proj`, and the teacher."""
-        encoder = self.adaptation.trained_parts().encoder
-        checkpoint["state_dict"] = {}
-        checkpoint["sam_image_encoder"] = {name: p.detach() for name, p in encoder.items()}
-        checkpoint["proj"] = self.adaptation.student.head.state_dict()
-        checkpoint["teacher"] = self.adaptation.teacher.state_dict()
+        checkpoint |= {"state_dict": {}, **self.adaptation.learned()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         load_towers(self.adaptation, checkpoint)
+        take_rates(checkpoint, parameter_groups(self.adaptation, self.optim))
 
 
 def ledger(batch: Batch, output: StepOutput) -> dict[str, Tensor]:
@@ -132,13 +129,19 @@ def ledger(batch: Batch, output: StepOutput) -> dict[str, Tensor]:
 
 def load_towers(adaptation: Adaptation, checkpoint: dict[str, Any]) -> None:
     """Put a checkpoint's encoder, head and teacher in place. Raises InputError where it does not fit the settings."""
-    encoder = adaptation.trained_parts().encoder
-    saved = checkpoint["sam_image_encoder"]
-    if {n: p.shape for n, p in encoder.items()} != {n: p.shape for n, p in saved.items()}:
-        mend = "put config.yaml back as it was"
-        raise InputError(
-            f"the checkpoint trains other encoder weights than config.yaml says; {mend}"
-        )
-    adaptation.restart_from(saved)
-    adaptation.student.head.load_state_dict(checkpoint["proj"])
-    adaptation.teacher.load_state_dict(checkpoint["teacher"])
+    learned = {part: checkpoint[part] for part in adaptation.learned()}
+    for part, own in adaptation.learned().items():
+        if _shapes(own) != _shapes(learned[part]):
+            raise InputError(
+                f"the checkpoint has other weights in `{part}` than config.yaml says; put config.yaml back as it was"
+            )
+    adaptation.load_learned(learned)
+
+
+def on_cpu(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A copy."""
+    return {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()}
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in weights.items()}

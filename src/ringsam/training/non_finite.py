@@ -1,7 +1,5 @@
 """What happens when a loss or a gradient is no number: the step is left out; three in a row go back, three more end the run."""
 
-import os
-from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,8 @@ from torch import Tensor
 
 from ringsam.batch import Batch
 from ringsam.errors import GaveUp
-from ringsam.runs import RunFolder
-from ringsam.training.module import AdaptationModule
+from ringsam.runs import RunFolder, replaced
+from ringsam.training.module import AdaptationModule, on_cpu
 from ringsam.training.optim import start_again_at_half_rate
 
 IN_A_ROW = 3
@@ -25,7 +23,7 @@ class NonFiniteSteps(L.Callback):
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.went_back = False
-        self.good: dict[str, Mapping[str, Tensor]] = {}
+        self.good: dict[str, dict[str, Tensor]] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._keep(pl_module)
@@ -57,16 +55,11 @@ class NonFiniteSteps(L.Callback):
 
     def _keep(self, module: L.LightningModule) -> None:
         assert isinstance(module, AdaptationModule)
-        adaptation = module.adaptation
-        self.good = {
-            "encoder": _on_cpu(adaptation.trained_parts().encoder),
-            "head": _on_cpu(adaptation.student.head.state_dict()),
-        }
+        self.good = {part: on_cpu(held) for part, held in module.adaptation.learned().items()}
 
     def _go_back(self, trainer: L.Trainer, module: AdaptationModule) -> None:
         self.went_back = True
-        module.adaptation.student.head.load_state_dict(self.good["head"])
-        module.adaptation.restart_from(self.good["encoder"])
+        module.adaptation.load_learned(self.good)
         start_again_at_half_rate(trainer.optimizers, trainer.lr_scheduler_configs)
         if trainer.is_global_zero:
             print(
@@ -87,18 +80,10 @@ class NonFiniteSteps(L.Callback):
 
 def write_capture(path: Path, module: AdaptationModule, batch: Batch, *, epoch: int) -> None:
     """All that a step depends on beyond the run's settings and its original SAM."""
-    adaptation = module.adaptation
-    unfinished = path.with_name(f".{path.name}.unfinished")
     content = {
         "batch": {f.name: getattr(batch.to("cpu"), f.name) for f in fields(batch)},
-        "sam_image_encoder": _on_cpu(adaptation.trained_parts().encoder),
-        "proj": _on_cpu(adaptation.student.head.state_dict()),
-        "teacher": _on_cpu(adaptation.teacher.state_dict()),
         "epoch": epoch,
+        **{part: on_cpu(held) for part, held in module.adaptation.learned().items()},
     }
-    torch.save(content, unfinished)
-    os.replace(unfinished, path)
-
-
-def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+    with replaced(path) as unfinished:
+        torch.save(content, unfinished)

@@ -1,7 +1,7 @@
 """What the optimiser is given; plain PyTorch, for any loop."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -33,7 +33,7 @@ def encoder_rate(sam: Sam, optim: OptimConfig) -> float:
     """`lr_encoder`, scaled from the width it is meant for to this encoder's: half the width, four times the rate.
 
     By the square, and not by the width itself (Yang 2022), so that one recipe reaches from what a SAM of width 128 needs in a
-    few dozen steps (1.2e-3) to what SAM's ViT-B is fine-tuned with (3e-5).
+    few dozen steps (1e-3) to what SAM's ViT-B is fine-tuned with (3e-5).
     """
     if optim.lr_width is None:
         return optim.lr_encoder
@@ -57,6 +57,19 @@ def finite_gradients(optimizer: Optimizer) -> bool:
     if not gradients:
         return True
     return bool(torch.stack(torch._foreach_norm(gradients)).isfinite().all())
+
+
+def take_rates(checkpoint: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> None:
+    """Give a checkpoint's optimiser and schedule the rates and decay of these groups; a rate that was halved stays so."""
+    saved = checkpoint["optimizer_states"][0]["param_groups"]
+    ratios = [new["lr"] / old["initial_lr"] for new, old in zip(groups, saved, strict=True)]
+    for new, old, ratio in zip(groups, saved, ratios, strict=True):
+        old["lr"] *= ratio
+        old |= {"initial_lr": new["lr"], "weight_decay": new["weight_decay"]}
+    running = checkpoint["lr_schedulers"][0]
+    running["base_lrs"] = [
+        rate * ratio for rate, ratio in zip(running["base_lrs"], ratios, strict=True)
+    ]
 
 
 def start_again_at_half_rate(optimizers: Sequence[Optimizer], schedules: Sequence[Any]) -> None:

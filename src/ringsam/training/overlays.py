@@ -1,6 +1,5 @@
 """Pictures of a few fixed objects, before training and after each epoch: how their masks change."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from ringsam.data.masks import Mask
 from ringsam.data.records import ImageRecord, ImageRecords, read_pixels
 from ringsam.geometry import Frame, crop_window
 from ringsam.method.adaptation import Adaptation
-from ringsam.runs import RunFolder
-from ringsam.sam.model import Prompts, Sam
+from ringsam.runs import RunFolder, replaced
+from ringsam.sam.model import Prompts
 
 NUM_OBJECTS = 6
 TILE_PX, GAP_PX = 168, 4
@@ -60,20 +59,21 @@ class Overlays(L.Callback):
 
     def _draw(self, trainer: L.Trainer, *, epoch: int) -> None:
         context = trainer.precision_plugin.forward_context()
-        with torch.no_grad(), context, self.adaptation.as_kept() as sam:
-            sheet = joined([tile for record in self.records for tile in self._tiles(sam, record)])
+        with torch.no_grad(), context:
+            sheet = joined([tile for record in self.records for tile in self._tiles(record)])
         path = self.folder.sheet(epoch)
         try:
             write_picture(sheet, path)
         except OSError as error:  # a picture is not worth the run
             print(f"NOT DRAWN: {path}: {error.strerror or error}; training goes on", flush=True)
 
-    def _tiles(self, sam: Sam, record: ImageRecord) -> list[Image.Image]:
-        pixels, device = read_pixels(record), sam.device
+    def _tiles(self, record: ImageRecord) -> list[Image.Image]:
+        sam, pixels = self.adaptation.sam, read_pixels(record)
+        device = sam.device
         image, frame = self.preprocess.image(pixels)
         boxes = frame.boxes_to_input(torch.from_numpy(record.big_boxes)).to(device)
         index = torch.zeros(len(boxes), dtype=torch.long, device=device)
-        embedding = sam.encode(image[None].to(device))
+        embedding = self.adaptation.encode_kept(image[None].to(device))
         logits = sam.decode(embedding, index, Prompts(boxes=boxes)).logits.float().cpu()
         return [
             draw_tile(pixels, frame, logits[place, 0], record, place)
@@ -153,10 +153,6 @@ def joined(tiles: Sequence[Image.Image]) -> Image.Image:
 
 def write_picture(picture: Image.Image, path: Path) -> None:
     """Whole or not at all; raises OSError where the disk takes it not."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced(path) as unfinished:
         picture.save(unfinished, "PNG")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

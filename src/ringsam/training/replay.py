@@ -11,7 +11,10 @@ from ringsam.training.module import load_towers
 
 
 def replay(capture: str | Path) -> dict[str, float]:
-    """Every loss of the step that ended a run, from its `not_finite_rank0.pt`, on the CPU. Raises InputError as `load` does."""
+    """Every loss of the step that ended a run, from its `not_finite_rank0.pt`, on the CPU.
+
+    Raises InputError as `read_pth` and `load_towers` do.
+    """
     path = Path(capture)
     content, folder = read_pth(path), RunFolder(path.parent)
     config = folder.read_config()

@@ -10,7 +10,7 @@ from ringsam.data.usable import read_usable
 from ringsam.errors import InputError
 from ringsam.runs import RunFolder, write_folder
 from ringsam.sam.weights import load_sam, save_folder
-from ringsam.training.changes import with_devices
+from ringsam.training.changes import FOR_EVER, with_devices
 from ringsam.training.checkpoint import newest_checkpoint, num_epochs_of
 from ringsam.training.memory import (
     NOTHING_SMALLER,
@@ -59,10 +59,10 @@ def resume(
     precision: Precision | None = None,
     allow_change: bool = False,
 ) -> Path:
-    """Go on from the newest readable checkpoint, exactly as if the run had not been interrupted.
+    """Go on from the newest readable checkpoint, as if the run had not been interrupted: to the same weights, bit by bit.
 
     On another number of devices a step has the same images. Raises InputError with a row for each label, image or setting
-    that changed since the run was started, unless `allow_change`.
+    that changed since the run was started, unless `allow_change`, and for those that no run can change.
     """
     folder = RunFolder(Path(run))
     before = folder.read_config()
@@ -71,21 +71,26 @@ def resume(
         config = replace(config, hardware=replace(config.hardware, precision=precision))
     boxes = read_usable(locked_path(folder), config.data.on_bad)
     rows = changes_since_start(folder, boxes, config)
-    if rows and not allow_change:
-        mend = "put it back, or go on all the same with --allow_change"
-        message = f"{len(rows)} change(s) since {folder.path} was started; {mend}:"
-        raise InputError(message, rows)
+    for_ever = [row for row in rows if row.startswith(FOR_EVER)]
+    if for_ever or (rows and not allow_change):
+        mend = "put it back, or " + (
+            "train a new run" if for_ever else "go on all the same with --allow_change"
+        )
+        message = f"{len(for_ever or rows)} change(s) since {folder.path} was started; {mend}:"
+        raise InputError(message, for_ever or rows)
     if is_first_rank() and (rows or config != before):
         print("\n".join(["going on with changes:", *rows]) if rows else "going on elsewhere")
-        lock_run(folder, boxes, locked_path(folder), config)
-        folder.write_config(config)
-    _go_on(folder, boxes, config, whole_epochs=bool(rows) or config != before)
+        with folder.held():  # what another process trains by is not changed
+            lock_run(folder, boxes, locked_path(folder), config)
+            folder.write_config(config)
+    _go_on(folder, boxes, config)
     return folder.path
 
 
-def _go_on(folder: RunFolder, boxes: TwoBoxData, config: Config, *, whole_epochs: bool) -> None:
-    """`whole_epochs` where other batches make it impossible to go on within one."""
-    checkpoint, refused = newest_checkpoint(folder.checkpoints, whole_epochs=whole_epochs)
+def _go_on(folder: RunFolder, boxes: TwoBoxData, config: Config) -> None:
+    session = prepare(folder, boxes, load_sam(folder.original), config)
+    batches = session.loader.batches(session.trainer)
+    checkpoint, refused = newest_checkpoint(folder.checkpoints, batches=batches)
     for line in refused:
         print(f"skipped: {line}")
     if checkpoint and (done := num_epochs_of(checkpoint)) > config.epochs:
@@ -93,7 +98,6 @@ def _go_on(folder: RunFolder, boxes: TwoBoxData, config: Config, *, whole_epochs
         raise InputError(f"{checkpoint}: has learned {done} epochs, of {config.epochs}; {mend}")
     start = checkpoint.name if checkpoint else "the start: no checkpoint was finished"
     print(f"resuming {folder.path} from {start}")
-    session = prepare(folder, boxes, load_sam(folder.original), config)
     _fit_in_memory(session, folder, boxes, config, checkpoint)
 
 
@@ -138,4 +142,4 @@ def _fit_in_memory(
         print(f"out of memory with {at_once} images at once; going on with {flags}", flush=True)
         folder.write_config(shrunk)
     free_memory()
-    return _go_on(folder, boxes, shrunk, whole_epochs=True)
+    return _go_on(folder, boxes, shrunk)

@@ -11,6 +11,7 @@ from ringsam.batch import Batch, Sample
 from ringsam.draws import Draws
 from ringsam.method.adaptation import Adaptation
 from ringsam.method.quality import judge
+from ringsam.training.module import on_cpu
 from ringsam.training.optim import start_again_at_half_rate
 
 PATIENCE = 3  # epochs without a better one, after which training stops
@@ -34,6 +35,7 @@ class Selection(L.Callback):
         self.quality = -1.0  # of the weights kept
         self.epoch = 0  # after which they were; 0 is the original SAM
         self.weights: dict[str, Tensor] = {}
+        self.head: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not self.weights:
@@ -66,30 +68,32 @@ class Selection(L.Callback):
             "quality": self.quality,
             "epoch": self.epoch,
             "weights": self.weights,
+            "head": self.head,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.quality = state_dict["best"], state_dict["quality"]
         self.epoch = state_dict["epoch"]
-        self.weights = state_dict["weights"]
+        self.weights, self.head = state_dict["weights"], state_dict["head"]
 
     def _judge(self, trainer: L.Trainer, pl_module: L.LightningModule) -> float:
         """Mean over the held-out objects."""
-        found = []
-        with trainer.precision_plugin.forward_context(), self.adaptation.as_kept() as sam:
+        found, sam = [], self.adaptation.sam
+        with trainer.precision_plugin.forward_context():
             for samples in self.held_out:
-                batch: Batch = samples
-                found.append(judge(sam, batch.to(pl_module.device), self.draws).cpu())
+                batch: Batch = samples.to(pl_module.device)
+                embedding = self.adaptation.encode_kept(batch.images)
+                found.append(judge(sam, embedding, batch, self.draws).cpu())
         quality = float(torch.cat(found).mean())
         return float(trainer.strategy.broadcast(quality))
 
     def _keep(self, quality: float, *, epoch: int) -> None:
         self.best, self.quality, self.epoch = max(quality, self.best), quality, epoch
-        kept = self.adaptation.kept_encoder()
-        self.weights = {name: weight.to("cpu", copy=True) for name, weight in kept.items()}
+        self.weights = on_cpu(self.adaptation.kept_encoder())
+        self.head = on_cpu(self.adaptation.student.head.state_dict())
 
     def _roll_back(self, trainer: L.Trainer) -> None:
-        self.adaptation.restart_from(self.weights)
+        self.adaptation.restart_from(self.weights, self.head)
         start_again_at_half_rate(trainer.optimizers, trainer.lr_scheduler_configs)
 
 

@@ -70,7 +70,7 @@ def fit(session: Session, folder: RunFolder, checkpoint: Path | None) -> None:
     except SystemExit:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt(f"go on with `ringsam resume {folder.path}`") from None
     adaptation = session.module.adaptation
-    adaptation.restart_from(selection.weights if selection else adaptation.kept_encoder())
+    adaptation.use_encoder(selection.weights if selection else adaptation.kept_encoder())
     if trainer.is_global_zero:
         if selection:
             print(f"kept epoch {selection.epoch}, of mask-free quality {selection.quality:.3f}")
@@ -95,6 +95,7 @@ def _alone(folder: RunFolder) -> Iterator[None]:
     with folder.held():
         remove_orphans(folder.checkpoints)
         remove_orphans(folder.log)
+        remove_orphans(folder.sheet(0).parent)
         yield
 
 
