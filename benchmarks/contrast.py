@@ -116,6 +116,7 @@ def prepare(
     if form in ("projection", "embedding"):
         module.adaptation = CellContrast(sam, config.method, seed=seed)
         module.adaptation.space, module.adaptation.alpha = form, alpha
+        module.adaptation.student.head.requires_grad_(form == "projection")
     return config, module, build_loader(boxes, sam, config)
 
 

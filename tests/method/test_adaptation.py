@@ -304,6 +304,16 @@ def test_what_is_kept_encodes_as_its_weights_do(kept, blocks):
         assert torch.allclose(found, adaptation.sam.encode(batch.images), atol=1e-5)
 
 
+def test_a_contrast_without_weight_is_not_made_and_its_head_does_not_learn():
+    adaptation = build(alpha=0.0, self_training=1.0)
+    head = {name: weight.clone() for name, weight in adaptation.student.head.named_parameters()}
+    one_optimizer_step(adaptation)
+    output = adaptation.step(disc_batch(), DRAWS)
+    assert output.contrast is None and "contrast" not in output.terms and output.signal
+    assert not adaptation.trained_parts().head
+    assert all(torch.equal(w, head[n]) for n, w in adaptation.student.head.named_parameters())
+
+
 def test_what_was_learned_is_put_back_whole():
     adaptation = build(kept="teacher")
     one_optimizer_step(adaptation)

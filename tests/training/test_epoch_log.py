@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ringsam.config import Config
+from ringsam.evaluation.curves import ledger_table
 from ringsam.runs import RunFolder
 from ringsam.training import selection
 from ringsam.training.run import resume, train
@@ -33,6 +34,19 @@ def test_each_epoch_is_a_line_with_its_quality_and_its_ledger(
         quality = f"mask-free quality {row['mask_free_quality']:.3f}"
         assert line.startswith(f"epoch {row['epoch']}/2  {quality}  contrast ")
         assert f"trusted {row['num_trusted']}/12  anchors {row['num_anchors']}  " in line
+
+
+def test_a_run_without_the_seeds_contrast_tells_nothing_of_it(
+    disc_data, sam_folder, tmp_path, capsys
+):
+    method = {"alpha": 0.0, "prompts": "box", "self_training": 1.0}
+    run = train(disc_data, tmp_path / "run", settings(sam_folder, epochs=1, method=method))
+    (line,) = lines_in(capsys, "epoch ")
+    assert "self_training" in line and "objects 18  steps" in line
+    assert "contrast" not in line and "trusted" not in line
+    titles, (row,) = ledger_table(RunFolder(run).read_epochs())
+    assert titles == ["epoch", "objects", "entropy (nats)", "silent steps", "steps", "seconds"]
+    assert row[:2] == ["1", "18"]
 
 
 def test_missing_signal_is_told_once_a_kind_and_not_again_by_a_resumed_run(

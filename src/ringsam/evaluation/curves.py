@@ -10,14 +10,19 @@ Epoch = Mapping[str, float]
 
 PSEUDO_NOTE = "Against the teacher's masks: the data had no ground truth in training."
 
-LEDGER_TITLES = (
-    "epoch", "objects", "trusted", "entropy (nats)", "anchors", "missed", "spurious", "background",
-    "silent steps", "steps", "seconds",
-)  # fmt: skip
-_LEDGER_KEYS = (
-    "epoch", "num_objects", "num_trusted", "entropy", "num_anchors", "num_missed", "num_spurious",
-    "num_background", "num_steps_without_signal", "num_steps", "seconds",
-)  # fmt: skip
+_LEDGER = {
+    "epoch": "epoch",
+    "num_objects": "objects",
+    "num_trusted": "trusted",
+    "entropy": "entropy (nats)",
+    "num_anchors": "anchors",
+    "num_missed": "missed",
+    "num_spurious": "spurious",
+    "num_background": "background",
+    "num_steps_without_signal": "silent steps",
+    "num_steps": "steps",
+    "seconds": "seconds",
+}
 
 
 def training_charts(epochs: Sequence[Epoch]) -> list[Chart]:
@@ -58,9 +63,11 @@ def training_charts(epochs: Sequence[Epoch]) -> list[Chart]:
     return [one for one in drawn if one is not None]
 
 
-def ledger_rows(epochs: Sequence[Epoch]) -> list[list[str]]:
-    """The table's cells, a row an epoch; what was not logged is a dash."""
-    return [[_cell(epoch.get(key), key) for key in _LEDGER_KEYS] for epoch in epochs]
+def ledger_table(epochs: Sequence[Epoch]) -> tuple[list[str], list[list[str]]]:
+    """Titles and cells, a row an epoch, of what any epoch logged; what one did not is a dash."""
+    keys = [key for key in _LEDGER if any(key in epoch for epoch in epochs)]
+    rows = [[_cell(epoch.get(key), key) for key in keys] for epoch in epochs]
+    return [_LEDGER[key] for key in keys], rows
 
 
 _LOSSES = (

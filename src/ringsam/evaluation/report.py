@@ -13,7 +13,7 @@ from ringsam.config import Config, setting_names
 from ringsam.errors import InputError
 from ringsam.evaluation import charts
 from ringsam.evaluation.advice import advise
-from ringsam.evaluation.curves import LEDGER_TITLES, ledger_rows, training_charts
+from ringsam.evaluation.curves import ledger_table, training_charts
 from ringsam.evaluation.overlays import Key, Overlay, make_overlays
 from ringsam.evaluation.result import Evaluation, ObjectRow, read_evaluation
 from ringsam.evaluation.sheets import read_sheets
@@ -35,6 +35,7 @@ def write_report(run: RunFolder, *, path: Path | None = None) -> Path:
     groups = example_groups(evaluation)
     overlays, lost = draw_examples(run, evaluation, groups)
     sheets, sheets_lost = read_sheets(run, epochs)
+    ledger_titles, ledger = ledger_table(epochs)
     page = render(
         data_name=short_place(trained_on),
         weights=short_weights(config.weights),
@@ -53,8 +54,8 @@ def write_report(run: RunFolder, *, path: Path | None = None) -> Path:
         curves=training_charts(epochs),
         sheets=sheets,
         sheets_lost=sheets_lost,
-        ledger_titles=LEDGER_TITLES,
-        ledger=ledger_rows(epochs),
+        ledger_titles=ledger_titles,
+        ledger=ledger,
         settings=changed_settings(config),
     )
     write_atomically(path or run.report, page)

@@ -35,7 +35,7 @@ class StepOutput:
     decoded: Decoded | None  # the student's masks, where a term needed them
     prompts: Prompts
     pseudo: PseudoLabels
-    contrast: Contrast
+    contrast: Contrast | None  # the seed's, where it trains
     signal: bool  # some object of some rank had something to teach; else the step must not move a weight
 
 
@@ -64,6 +64,7 @@ class Adaptation(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             head = PixelProjectionHead(sam.embedding_dim, config.proj_dim)
+        head.requires_grad_(config.alpha > 0)  # what nothing reads, nothing trains
         self.student = Tower(sam.tail(checkpointing=checkpointing).requires_grad_(True), head)
         if config.unfreeze_last_k and not config.train_neck:
             sam.model.vision_encoder.neck.requires_grad_(False)
@@ -96,30 +97,33 @@ class Adaptation(nn.Module):
         # Student model: the only part that learns
         student = self.student(trunk)
 
-        # Contrast sampling: trusted cores are pulled to the teacher, hard negatives pushed away
-        contrast = sample_contrast(
-            student.projection,
-            teacher.projection,
-            pseudo,
-            batch,
-            pos_samples=config.pos_samples,
-            neg_samples=config.neg_samples,
-            gather_negatives=config.gather_negatives,
-            draws=draws,
-        )
-
         # Losses: these train; mask loss and IoU loss are monitors
-        terms = {
-            "contrast": contrast.anchor_share
-            * info_nce(
+        terms, weights = {}, {}
+
+        # Contrast: trusted cores are pulled to the teacher, hard negatives pushed away
+        contrast = None
+        if config.alpha:
+            contrast = sample_contrast(
+                student.projection,
+                teacher.projection,
+                pseudo,
+                batch,
+                pos_samples=config.pos_samples,
+                neg_samples=config.neg_samples,
+                gather_negatives=config.gather_negatives,
+                draws=draws,
+            )
+            terms["contrast"] = contrast.anchor_share * info_nce(
                 contrast.anchors,
                 contrast.positives,
                 contrast.negatives,
                 temperature=config.temperature,
-            ),
-            "distill": distillation(student.embedding, reference),
-        }
-        weights = {"contrast": config.alpha, "distill": config.gamma}
+            )
+            weights["contrast"] = config.alpha
+
+        # Distillation: the student stays near the original SAM
+        terms["distill"] = distillation(student.embedding, reference)
+        weights["distill"] = config.gamma
 
         # Beyond the seed: the student's masks against boxes, colours and teacher
         decoded = None
@@ -138,7 +142,7 @@ class Adaptation(nn.Module):
             }
 
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
-        signal = has_signal(contrast, config, num_objects=batch.num_objects)
+        signal = has_signal(contrast, batch, config)
         return StepOutput(loss, terms, student, decoded, prompts, pseudo, contrast, signal)
 
     def targets(self, taught: Decoded, batch: Batch) -> SoftMasks:
@@ -213,13 +217,13 @@ class Adaptation(nn.Module):
         encoder = self.sam.model.vision_encoder
         return TrainedParts(
             {name: p for name, p in encoder.named_parameters() if p.requires_grad},
-            dict(self.student.head.named_parameters()),
+            {name: p for name, p in self.student.head.named_parameters() if p.requires_grad},
         )
 
 
-def has_signal(contrast: Contrast, config: MethodConfig, *, num_objects: int) -> bool:
+def has_signal(contrast: Contrast | None, batch: Batch, config: MethodConfig) -> bool:
     """Whether any rank has something that trains: anchors with negatives, or an object whose mask does."""
-    contrasted = min(len(contrast.anchors), len(contrast.negatives)) if config.alpha else 0
-    masks = num_objects if config.trains_masks else 0
-    found = torch.tensor(contrasted + masks, device=contrast.anchors.device)
+    contrasted = min(len(contrast.anchors), len(contrast.negatives)) if contrast else 0
+    masks = batch.num_objects if config.trains_masks else 0
+    found = torch.tensor(contrasted + masks, device=batch.images.device)
     return bool(sum_over_ranks(found) > 0)

@@ -84,18 +84,25 @@ def epoch_figures(logged: dict[str, float]) -> dict[str, float]:
     return {**logged, **counts, "entropy": entropy}
 
 
-def print_epoch(row: dict[str, Any], num_epochs: int | None) -> None:
-    """One line: how good it is where that can be told, what trains, and what it was learned from."""
-    terms = [f"{name} {row[name]:.3g}" for name in TERMS if name in row]
-    held_out = "mask_free_quality" in row
-    parts = [
-        f"epoch {row['epoch']}/{num_epochs}",
-        *([f"mask-free quality {row['mask_free_quality']:.3f}"] if held_out else []),
-        *terms,
+def contrast_ledger(row: dict[str, Any]) -> list[str]:
+    """What the seed's contrast had to learn from."""
+    return [
         f"trusted {row['num_trusted']}/{row['num_objects']}",
         f"anchors {row['num_anchors']}",
         f"hard negatives {row['num_missed'] + row['num_spurious']}",
         f"background {row['num_background']}",
+    ]
+
+
+def print_epoch(row: dict[str, Any], num_epochs: int | None) -> None:
+    """One line: how good it is where that can be told, what trains, and what it was learned from."""
+    terms = [f"{name} {row[name]:.3g}" for name in TERMS if name in row]
+    held_out, contrasted = "mask_free_quality" in row, "num_anchors" in row
+    parts = [
+        f"epoch {row['epoch']}/{num_epochs}",
+        *([f"mask-free quality {row['mask_free_quality']:.3f}"] if held_out else []),
+        *terms,
+        *(contrast_ledger(row) if contrasted else [f"objects {row['num_objects']}"]),
         f"steps without signal {row['num_steps_without_signal']}/{row['num_steps']}",
         f"{row['seconds']:.0f} s",
     ]

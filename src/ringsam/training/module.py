@@ -110,19 +110,21 @@ class AdaptationModule(L.LightningModule):
 
 def ledger(batch: Batch, output: StepOutput) -> dict[str, Tensor]:
     """What a step had to learn from, as counts that add up over the steps of an epoch and over ranks."""
-    contrast = output.contrast
     once = 1 / num_ranks()  # a step is one step, on however many ranks
     counts = {
         "num_steps": once,
         "num_objects": batch.num_objects,
-        "num_trusted": output.pseudo.trusted.sum(),
-        "num_anchors": len(contrast.anchors),
-        "num_missed": contrast.num_missed,
-        "num_spurious": contrast.num_spurious,
-        "num_background": contrast.num_background,
         "num_steps_without_signal": 0 if output.signal else once,
         "entropy_sum": output.pseudo.entropy.sum(),
     }
+    if contrast := output.contrast:
+        counts |= {
+            "num_trusted": output.pseudo.trusted.sum(),
+            "num_anchors": len(contrast.anchors),
+            "num_missed": contrast.num_missed,
+            "num_spurious": contrast.num_spurious,
+            "num_background": contrast.num_background,
+        }
     device = batch.images.device
     return {k: torch.as_tensor(v, dtype=torch.float, device=device) for k, v in counts.items()}
 
