@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ringsam.config import RECIPES, Config, read_recipe
+from ringsam.errors import InputError
 from ringsam.runs import RunFolder
 
 
@@ -14,13 +16,34 @@ def recipe_name(config: Config) -> str:
     return same[0] if same else "own settings"
 
 
-def data_of(run: RunFolder) -> str | None:
-    """The data set that the run was trained on, as a full path; None where the run does not tell."""
+class DataNote(NamedTuple):
+    """What a run learned from, and how; each file by its name, with its SHA-256."""
+
+    data: str
+    labels: dict[str, str]
+    images: dict[str, str]
+    settings: dict[str, Any]
+
+
+def read_note(run: RunFolder) -> DataNote | None:
+    """The run's `data.json`; None where it has none. Raises InputError where it is damaged."""
+    if not run.data_note.is_file():
+        return None
     try:
         note = json.loads(run.data_note.read_text(encoding="utf-8"))
-        return str(note["data"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        parts = (dict(note[name]) for name in DataNote._fields[1:])
+        return DataNote(str(note["data"]), *parts)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        mend = "restore or remove it; without it the run cannot be resumed"
+        raise InputError(
+            f"{run.data_note}: does not say what the run learned from ({error}); {mend}"
+        ) from error
+
+
+def data_of(run: RunFolder) -> str | None:
+    """The data set that the run was trained on, as a full path; None where the run does not tell."""
+    note = read_note(run)
+    return note.data if note else None
 
 
 def short_place(path: str | None) -> str:

@@ -102,7 +102,7 @@ def write_run(folder: Path, sam: Sam) -> RunFolder:
         for weight in sam.model.vision_encoder.parameters():
             weight.mul_(1.02)
     save_folder(sam, run.adapted)
-    write_json(run.data_note, {"data": "my_images", "labels": {}, "images": {}})
+    write_json(run.data_note, {"data": "my_images", "labels": {}, "images": {}, "settings": {}})
     config = Config(weights=LOCAL_SAM)
     run.write_config(config)
     capture = run.path / "not_finite_rank0.pt"

@@ -65,7 +65,7 @@ def make_run(
     torch.manual_seed(0)
     save_folder(tiny_sam(seed=0), run.original)
     save_folder(tiny_sam(seed=1), run.adapted)
-    write_json(run.data_note, {"data": data, "labels": {}, "images": {}})
+    write_json(run.data_note, {"data": data, "labels": {}, "images": {}, "settings": {}})
     rows = [epoch(number) for number in range(1, num_epochs + 1)]
     run.metrics.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     run.write_config(config)

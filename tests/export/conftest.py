@@ -32,7 +32,10 @@ def run(tmp_path) -> RunFolder:
     save_folder(adapted_sam(), folder.adapted)
     folder.write_config(Config(weights="facebook/sam-vit-base"))
     labels, images = {"two_boxes.json": "ab12"}, {"a.png": "1", "b.png": "2"}
-    write_json(folder.data_note, {"data": "/home/me/cells", "labels": labels, "images": images})
+    write_json(
+        folder.data_note,
+        {"data": "/home/me/cells", "labels": labels, "images": images, "settings": {}},
+    )
     return folder
 
 

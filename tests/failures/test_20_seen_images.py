@@ -33,3 +33,15 @@ def test_an_evaluation_on_images_learned_from_says_so(disc_data, sam_folder, tmp
     assert (
         "the run learned from 6 of the 6 images (other0.png, other1.png, other2.png, ...)" in said
     )
+
+
+def test_a_damaged_note_of_what_was_learned_from_is_refused_in_words(
+    disc_data, sam_folder, tmp_path, capsys
+):
+    out = tmp_path / "run"
+    flags = train_flags(sam_folder, out, num_epochs=1)
+    assert main(["train", str(disc_data), *map(str, flags)]) == 0
+    (out / "data.json").write_text('{"data": "somewhere", "images": 3}')
+    assert main(["evaluate", str(out), str(disc_data / "annotations.json")]) == 2
+    said = capsys.readouterr().err
+    assert "data.json: does not say what the run learned from" in said and "Traceback" not in said

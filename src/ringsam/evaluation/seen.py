@@ -1,18 +1,19 @@
 """Whether a comparison is made on images that the run learned from."""
 
-import json
 from collections.abc import Sequence
 
 from ringsam.data.records import ImageRecord
 from ringsam.digests import sha256
+from ringsam.provenance import read_note
 from ringsam.runs import RunFolder
 
 
 def learned_from(run: RunFolder, records: Sequence[ImageRecord]) -> list[str]:
     """The names of the images whose files, under whichever name, the run was trained on."""
-    if not run.data_note.is_file():
+    note = read_note(run)
+    if note is None:
         return []
-    known = set(json.loads(run.data_note.read_text(encoding="utf-8"))["images"].values())
+    known = set(note.images.values())
     return [record.file_name for record in records if sha256(record.path) in known]
 
 

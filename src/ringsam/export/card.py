@@ -1,6 +1,5 @@
 """The model card of an export, and the checksums of its files."""
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -11,10 +10,11 @@ from typing import Any
 import jinja2
 
 from ringsam.config import ExportFormat
+from ringsam.digests import digest_line
 from ringsam.errors import InputError
 from ringsam.export.checks import Parity
 from ringsam.export.source import Source
-from ringsam.provenance import data_of, recipe_name, short_place, short_weights
+from ringsam.provenance import read_note, recipe_name, short_place, short_weights
 from ringsam.runs import RunFolder
 from ringsam.sam.model import Sam
 
@@ -56,11 +56,8 @@ def write_card(source: Source, to: ExportFormat, parities: Sequence[Parity], fol
 
 def write_checksums(folder: Path) -> None:
     """`SHA256SUMS` of every file, as `sha256sum --check` reads it."""
-    lines = []
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    lines = [digest_line(path, named=path.relative_to(folder).as_posix()) for path in files]
     (folder / "SHA256SUMS").write_text("".join(lines), encoding="utf-8")
 
 
@@ -78,29 +75,25 @@ def registry_name(sam: Sam) -> str | None:
 def _told_of_run(run: RunFolder) -> dict[str, Any]:
     """What the card says of the training."""
     config, epochs = run.read_config(), run.read_epochs()
-    weights = config.weights
+    weights, note = config.weights, read_note(run)
     return {
         "config": config,
         "recipe": recipe_name(config),
         "hub_name": weights
         if _HUB_NAME.fullmatch(weights) and not Path(weights).exists()
         else None,
-        "data": short_place(data_of(run)),
-        "num_images": len(_note(run).get("images", {})),
-        "num_objects": round(epochs[-1]["num_objects"]) if epochs else None,
-        "labels": _note(run).get("labels", {}),
+        "data": short_place(note.data if note else None),
+        "num_images": len(note.images) if note else 0,
+        "num_objects": max((round(epoch["num_objects"]) for epoch in epochs), default=None),
+        "labels": note.labels if note else {},
         "num_epochs": len(epochs),
-        "evaluation": _read(run.evaluation),
+        "evaluation": _evaluation(run.evaluation),
         "metrics": _METRICS,
     }
 
 
-def _note(run: RunFolder) -> dict[str, Any]:
-    return _read(run.data_note) or {}
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """A JSON of the run; None where it has none."""
+def _evaluation(path: Path) -> dict[str, Any] | None:
+    """The run's figures; None where it has none."""
     if not path.is_file():
         return None
     try:

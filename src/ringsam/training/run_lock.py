@@ -1,26 +1,25 @@
 """What a run learns from, to the byte, and how: a resume with other labels, images or settings is told which."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from ringsam.config import Config, settings
 from ringsam.data.dataset import TwoBoxData
 from ringsam.digests import sha256
 from ringsam.errors import InputError
+from ringsam.provenance import DataNote, read_note
 from ringsam.runs import RunFolder, write_json
 from ringsam.training.changes import changed_settings
 
 
 def lock_run(folder: RunFolder, data: TwoBoxData, path: Path, config: Config) -> None:
     """Write down where the data lies, what it holds, and the settings."""
-    note = {"data": str(path.resolve()), "settings": settings(config), **_contents(data)}
-    write_json(folder.data_note, note)
+    note = DataNote(str(path.resolve()), **_contents(data), settings=settings(config))
+    write_json(folder.data_note, note._asdict())
 
 
 def locked_path(folder: RunFolder) -> Path:
     """Where the run's data lies; raises InputError where the note is damaged."""
-    return Path(_read(folder)["data"])
+    return Path(_read(folder).data)
 
 
 def changes_since_start(folder: RunFolder, data: TwoBoxData, config: Config) -> list[str]:
@@ -28,11 +27,11 @@ def changes_since_start(folder: RunFolder, data: TwoBoxData, config: Config) -> 
     before, now = _read(folder), _contents(data)
     changed = [
         f"{name}: {'is new' if name not in old else 'is gone' if name not in new else 'was changed'}"
-        for old, new in ((before["labels"], now["labels"]), (before["images"], now["images"]))
+        for old, new in ((before.labels, now["labels"]), (before.images, now["images"]))
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     ]
-    return changed + changed_settings(before["settings"], config)
+    return changed + changed_settings(before.settings, config)
 
 
 def _contents(data: TwoBoxData) -> dict[str, dict[str, str]]:
@@ -43,17 +42,11 @@ def _contents(data: TwoBoxData) -> dict[str, dict[str, str]]:
     }
 
 
-def _read(folder: RunFolder) -> dict[str, Any]:
-    try:
-        note: dict[str, Any] = json.loads(folder.data_note.read_text(encoding="utf-8"))
-        return {
-            "data": str(note["data"]),
-            "labels": dict(note["labels"]),
-            "images": dict(note["images"]),
-            "settings": dict(note["settings"]),
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+def _read(folder: RunFolder) -> DataNote:
+    note = read_note(folder)
+    if note is None:
         mend = "the run cannot be resumed; train a new one"
         raise InputError(
-            f"{folder.data_note}: does not say what the run learned from; {mend}"
-        ) from error
+            f"{folder.data_note}: is missing, and with it what the run learned from; {mend}"
+        )
+    return note
