@@ -46,9 +46,8 @@ def _mix_int(word: int) -> int:
 
 
 def _shift(words: Int[Tensor, "..."], bits: int) -> Int[Tensor, "..."]:
-    return (words >> bits) & (
-        (1 << (64 - bits)) - 1
-    )  # torch's shift copies the sign; this one does not
+    # torch's own shift copies the sign
+    return (words >> bits) & ((1 << (64 - bits)) - 1)
 
 
 def _mix(words: Int[Tensor, "..."]) -> Int[Tensor, "..."]:

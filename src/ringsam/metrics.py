@@ -34,10 +34,8 @@ def boundary_iou(masks: Masks, targets: Masks, *, width_ratio: float = 0.02) -> 
 def boundary_band(masks: Masks, width_px: int) -> Masks:
     """Pixels of a mask within `width_px` (chessboard distance) of its outside; beyond the image is outside."""
     outside = F.pad(~masks, [width_px] * 4, value=True)
-    for axis in (
-        1,
-        2,
-    ):  # a square window is separable; running counts cost the same for every width
+    # A square window is separable; running counts cost the same for every width
+    for axis in (1, 2):
         running = outside.cumsum(dim=axis, dtype=torch.int)
         length = masks.shape[axis]
         passed = running.narrow(axis, 2 * width_px, length) - running.narrow(axis, 0, length)

@@ -159,9 +159,8 @@ def _write(
     with TemporaryDirectory(dir=path.parent) as scratch:  # torch scatters what is too large there
         traced = Path(scratch) / path.name
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter(
-                "ignore"
-            )  # of a tracer's doubts: what it writes is run and compared
+            # A tracer's doubts: what it writes is run and compared
+            warnings.simplefilter("ignore")
             torch.onnx.export(
                 module.eval(),
                 examples,

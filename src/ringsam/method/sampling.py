@@ -31,9 +31,8 @@ class Contrast:
     anchors: Pixels  # student
     positives: Pixels  # teacher, the same cells
     negatives: Float[Tensor, "m c"]  # student, shared by all anchors of all ranks
-    anchor_share: (
-        Tensor  # this rank's share of all anchors, times the number of ranks: 1 on one rank
-    )
+    # This rank's share of all anchors, times the number of ranks: 1 on one rank
+    anchor_share: Tensor
     num_missed: Tensor
     num_spurious: Tensor
     num_background: Tensor
@@ -123,9 +122,8 @@ def hardest_background(
     budget = neg_samples * objects.index_add(0, batch.image_index, with_anchor)
     weight = torch.zeros((num_images, grid, grid), device=student.device)
     weight = weight.index_add(0, batch.image_index, anchors.float())
-    prototype = (
-        (student.float() * weight[:, None]).flatten(2).sum(dim=2)
-    )  # (b, c); its length does not rank
+    # (b, c); its length does not rank
+    prototype = (student.float() * weight[:, None]).flatten(2).sum(dim=2)
     likeness = torch.einsum("bchw,bc->bhw", student.float(), prototype).flatten(1)
     candidates = certain_background(batch, grid=grid).flatten(1)
     order = likeness.masked_fill(~candidates, -torch.inf).argsort(

@@ -24,9 +24,8 @@ from ringsam.sam.model import Decoded
 MaskLogits = Float[Tensor, "n h w"]
 PerObject = Float[Tensor, " n"]
 
-_STEEPNESS = (
-    4.0  # of the shape prior: 0.98 in the middle of its ellipse, 0.02 at 1.4 times its radius
-)
+# Of the shape prior: 0.98 in the middle of its ellipse, 0.02 at 1.4 times its radius
+_STEEPNESS = 4.0
 _BEYOND = 0.1  # of the big box's side: how far past the image's border the shape prior goes on
 _SAM_MOST = 6.0  # log odds that count of what SAM says; some SAMs are surer than they are right
 _CAUTION = 0.7  # of the pooled log odds that the student is taught: voters err together where an image is hard

@@ -55,9 +55,8 @@ def key_of_model(predictor: Predictor) -> str:
 
 
 def _line(key: str, answer: object) -> str:
-    return "\n" + json.dumps(
-        [key, answer], allow_nan=False
-    )  # so that one that was cut takes no other with it
+    # A line begins with its end of line, so that one that was cut takes no other with it
+    return "\n" + json.dumps([key, answer], allow_nan=False)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Any]]:

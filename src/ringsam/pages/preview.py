@@ -44,10 +44,8 @@ class Preview:
         self.predictor = predictor
         self.pictures = pictures
         self.refine = refine
-        self.turn, self._waiting = (
-            threading.Lock(),
-            threading.Lock(),
-        )  # whoever asks SAM takes a turn
+        # Whoever asks SAM takes a turn
+        self.turn, self._waiting = threading.Lock(), threading.Lock()
         self._newest: Picture | None = None
         self._encoded = lru_cache(maxsize=_KEPT)(self._encode)
 

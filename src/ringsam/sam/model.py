@@ -22,9 +22,8 @@ DecoderPixels = Float[
 
 # Floats the decoder keeps for one object and one cell of the grid, per channel (measured: two layers, upscaling).
 _DECODER_FLOATS = 24
-_CACHE_BYTES = (
-    1 << 27
-)  # without a GPU, what the decoder works on at once: more is slower, it leaves the processor's cache
+# Without a GPU, what the decoder works on at once: more is slower, it leaves the processor's cache.
+_CACHE_BYTES = 1 << 27
 
 
 class Prompts(NamedTuple):

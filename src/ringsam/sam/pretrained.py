@@ -25,9 +25,8 @@ _WITHOUT_NETWORK = (
 )
 DECODER_NORM_EPS = 1e-5  # Meta's; transformers says 1e-6, which moves masks by 5e-4
 MAX_PARTS = 128  # the largest SAM has 32 blocks
-HARMLESS = (
-    1 << 25
-)  # values that fit any memory, so that what is wrong with them can be told better later
+# Values that fit any memory, so that what is wrong with them can be told better later
+HARMLESS = 1 << 25
 
 
 def load_folder(folder: Path) -> SamModel:

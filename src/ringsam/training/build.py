@@ -113,9 +113,8 @@ def build_trainer(
     overlays: Overlays | None = None,
 ) -> L.Trainer:
     """Lightning's Trainer, writing to this run folder."""
-    callbacks: list[L.Callback] = (
-        [overlays] if overlays else []
-    )  # what an epoch made, also where it is undone
+    # Drawn first: what an epoch made, also where it is undone
+    callbacks: list[L.Callback] = [overlays] if overlays else []
     callbacks += [selection] if selection else []
     callbacks += [SameOnEveryRank(config), NonFiniteSteps(folder), NoSignal()]
     callbacks += [EpochLog(folder, config), Checkpoints(folder.checkpoints)]

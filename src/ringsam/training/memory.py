@@ -137,11 +137,8 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether a device, or the machine, had no room for a tensor."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    said = (
-        "can't allocate memory",
-        "out of memory",
-        "ALLOC_FAILED",
-    )  # the CPU, drivers, CUDA's libraries
+    # The CPU, drivers, CUDA's libraries
+    said = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
     return isinstance(error, RuntimeError) and any(words in str(error) for words in said)
 
 

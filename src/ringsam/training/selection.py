@@ -46,9 +46,8 @@ class Selection(L.Callback):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         quality, epoch = self._judge(trainer, pl_module), trainer.current_epoch + 1
         pl_module.log("mask_free_quality", quality)
-        pl_module.log(
-            "mask_free_quality_before", self.best
-        )  # at best, of the original SAM or since
+        # The best until now, of the original SAM or since
+        pl_module.log("mask_free_quality_before", self.best)
         if quality > (1 - NOISE) * self.best:
             self._keep(quality, epoch=epoch)
         elif quality < self.collapse * self.best:
