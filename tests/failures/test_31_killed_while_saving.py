@@ -44,7 +44,7 @@ def test_a_run_killed_while_it_saves_resumes_to_the_same_weights(
     process = started(moment, "train", disc_data, *flags, code=DIES)
     assert process.wait(timeout=240) == -9
     left = {path.name for path in folder.iterdir()}
-    assert ".epoch=0001.ckpt.unfinished" in left
+    assert f".epoch=0001.ckpt.{process.pid}.unfinished" in left
     assert "epoch=0000.ckpt" in left and "epoch=0001.ckpt" not in left
     # Of a checkpoint within an epoch, whose name no later one writes over
     (folder / ".epoch=0001-step=00000005.ckpt.unfinished").write_bytes(b"half of it")
