@@ -51,7 +51,7 @@ def test_targets_are_certain_where_the_boxes_are_and_pooled_in_the_ring():
         log_odds = 0.25 * logits(4)[n, r, c].item()
         log_odds += 0.25 * log_odds_of(share) + 0.5 * log_odds_of(place[n, r, c].item())
         expected = 1 / (1 + math.exp(-0.7 * log_odds))
-        assert targets[n, r, c].item() == pytest.approx(expected, rel=1e-4)
+        assert targets[n, r, c].item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_shape_prior_is_an_ellipse_half_way_between_the_boxes():

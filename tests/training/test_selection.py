@@ -13,7 +13,9 @@ from ringsam.data.dataset import read_two_boxes
 from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam
 from ringsam.training import selection
+from ringsam.training.build import build_module
 from ringsam.training.checkpoint import read_checkpoint
+from ringsam.training.module import load_towers
 from ringsam.training.run import resume, train
 
 
@@ -84,6 +86,11 @@ def test_where_the_teacher_is_kept_it_is_judged_and_its_best_epoch_written(
         by_kept = load_sam(RunFolder(run).adapted).encode(images)
     assert torch.allclose(by_kept, embedding, atol=1e-5)
     assert not any(torch.allclose(other, embedding, atol=1e-5) for _, other in seen[:2])
+    original, settled = load_sam(RunFolder(run).original), RunFolder(run).read_config()
+    adaptation = build_module(original, settled).adaptation
+    load_towers(adaptation, read_checkpoint(RunFolder(run).checkpoints / "epoch=0001.ckpt"))
+    teacher = adaptation.kept_encoder()
+    assert all(torch.equal(w, kept[f"vision_encoder.{n}"]) for n, w in teacher.items())
     for path in RunFolder(run).checkpoints.glob("*.ckpt"):
         student = read_checkpoint(path)["sam_image_encoder"]
         assert not any(torch.equal(w, kept[f"vision_encoder.{n}"]) for n, w in student.items())

@@ -131,9 +131,10 @@ def ledger(batch: Batch, output: StepOutput) -> dict[str, Tensor]:
 
 def load_towers(adaptation: Adaptation, checkpoint: dict[str, Any]) -> None:
     """Put a checkpoint's encoder, head and teacher in place. Raises InputError where it does not fit the settings."""
-    learned = {part: checkpoint[part] for part in adaptation.learned()}
-    for part, own in adaptation.learned().items():
-        if _shapes(own) != _shapes(learned[part]):
+    own = adaptation.learned()
+    learned = {part: checkpoint[part] for part in own}
+    for part, held in own.items():
+        if _shapes(held) != _shapes(learned[part]):
             raise InputError(
                 f"the checkpoint has other weights in `{part}` than config.yaml says; put config.yaml back as it was"
             )

@@ -55,7 +55,7 @@ class NonFiniteSteps(L.Callback):
 
     def _keep(self, module: L.LightningModule) -> None:
         assert isinstance(module, AdaptationModule)
-        self.good = {part: on_cpu(held) for part, held in module.adaptation.learned().items()}
+        self.good = _learned(module)
 
     def _go_back(self, trainer: L.Trainer, module: AdaptationModule) -> None:
         self.went_back = True
@@ -83,7 +83,12 @@ def write_capture(path: Path, module: AdaptationModule, batch: Batch, *, epoch: 
     content = {
         "batch": {f.name: getattr(batch.to("cpu"), f.name) for f in fields(batch)},
         "epoch": epoch,
-        **{part: on_cpu(held) for part, held in module.adaptation.learned().items()},
+        **_learned(module),
     }
     with replaced(path) as unfinished:
         torch.save(content, unfinished)
+
+
+def _learned(module: AdaptationModule) -> dict[str, dict[str, Tensor]]:
+    """A copy of all that training changes."""
+    return {part: on_cpu(held) for part, held in module.adaptation.learned().items()}
