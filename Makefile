@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Train on the bundled sample with the bundled SAM, offline, then compare and report.
 demo: $(INSTALLED)
 	rm -rf $(DEMO)
-	$(BIN)/ringsam train src/ringsam/assets/sample/train --out $(DEMO) --epochs 5
+	$(BIN)/ringsam train src/ringsam/assets/sample/train --out $(DEMO)
 	$(BIN)/ringsam evaluate $(DEMO) src/ringsam/assets/sample/test
 	$(BIN)/ringsam report $(DEMO)
 

@@ -11,6 +11,7 @@ NO_VOTES = {"colour_vote": 0.0, "shape_vote": 0.0, "colour_evidence": 0.0}
 ALONE = {**NO_VOTES, "box_constraint": 0.0, "pixel_contrast": 0.0}
 CHANGES: dict[str, dict[str, Any]] = {
     "box_prompts": {"prompts": "box"},
+    "without_turning": {"random_orientation": False},
     "without_contrast": {"pixel_contrast": 0.0},
     "cell_contrast": {"pixel_contrast": 0.0, "alpha": 0.1},  # the seed's in its place
     "without_evidence": {"colour_evidence": 0.0},

@@ -137,7 +137,7 @@ class OurStep:
         with torch.autocast("cuda", torch.bfloat16, enabled=self.batch.images.is_cuda):
             output = self.adaptation.step(self.batch, self.draws)
             if self.monitored:
-                self.adaptation.monitor(self.batch, output)
+                self.adaptation.monitor(output)
         output.loss.backward()
         self.update()
 

@@ -2,7 +2,7 @@
 
 python -m benchmarks.kept_epochs ROOT --runs runs/recipes --recipe best --seeds 0 1 2
 
-Takes finished runs of `benchmarks.recipes` of as many epochs as a run keeps checkpoints of (two); nothing is trained. Epoch 0 is
+Takes finished runs of `benchmarks.recipes --keep-epochs`; nothing is trained. Epoch 0 is
 the original SAM. The test masks serve the comparison only.
 """
 
@@ -50,7 +50,7 @@ def encoders(folder: RunFolder) -> list[dict[str, Tensor]]:
     adaptation = build_module(load_sam(folder.original), folder.read_config()).adaptation
     kept = checkpoints_in(folder.checkpoints)
     if len(kept) != len(folder.read_epochs()):
-        mend = f"train with --epochs {len(kept)}"
+        mend = "train with benchmarks.recipes --keep-epochs"
         raise InputError(f"{folder.path}: keeps {len(kept)} of its epochs' checkpoints; {mend}")
     epochs = [original]
     for path in kept:
@@ -87,7 +87,7 @@ def lines(arguments: Arguments) -> Iterator[str]:
     chosen = f" --data {' '.join(arguments.data)}" if arguments.data else ""
     yield "# The epoch kept without masks\n"
     yield f"`python -m benchmarks.kept_epochs ROOT --runs RUNS --recipe {arguments.recipe} --seeds {seeds}{chosen}`\n"
-    yield "Epochs 0 (the original SAM), 1, 2; mIoU of the test objects by the big box, which the choice does not see.\n"
+    yield "Epochs from 0 (the original SAM) on; mIoU of the test objects by the big box, which the choice does not see.\n"
     yield "| data | seed | mask-free quality | mIoU | epoch kept | the best | lost by the choice |"
     yield "|---|---|---|---|---|---|---|"
     losses = []

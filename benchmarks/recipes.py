@@ -8,6 +8,7 @@ finished run is read, not run again; an interrupted one is resumed, a comparison
 """
 
 import shutil
+import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from ringsam.method.self_training import fill_boxes
 from ringsam.runs import RunFolder, write_folder
 from ringsam.sam.model import Decoded
 from ringsam.sam.weights import load_sam, save_folder
+from ringsam.training import keeping
 from ringsam.training.build import build_loader, build_module, build_trainer, quietly
 from ringsam.training.loader import TwoBoxLoader
 from ringsam.training.module import AdaptationModule
@@ -52,6 +54,8 @@ class Arguments:
     """The data sets of ROOT to take; all of them where not given."""
     once: tuple[str, ...] = ()
     """Recipes that are run with the first seed only, of which no claim is made."""
+    keep_epochs: bool = False
+    """Keep every epoch's checkpoint, for `benchmarks.kept_epochs`."""
     jobs: int = 1
     """Runs at a time; the cores are shared out among them."""
     table: Path = RESULTS / "recipes.md"
@@ -59,8 +63,15 @@ class Arguments:
 
 def main(arguments: Arguments) -> None:
     """Run what is missing; the table is written anew after each run."""
-    options = {name: value for name, value in vars(arguments).items() if name != "table"}
-    bench(Bench(**options, comparisons=COMPARISONS), arguments.table, command(arguments))
+    options = dict(vars(arguments))
+    table, keep = options.pop("table"), options.pop("keep_epochs")
+    wanted = Bench(**options, comparisons=COMPARISONS, prepare=keep_every_epoch if keep else None)
+    bench(wanted, table, command(arguments))
+
+
+def keep_every_epoch() -> None:
+    """As long as this process lives."""
+    keeping.KEPT = sys.maxsize
 
 
 def masks_settings(best: Config) -> Config:
@@ -156,6 +167,7 @@ def command(arguments: Arguments) -> str:
     size = f" --input-size {arguments.input_size}" if arguments.input_size else ""
     data = f" --data {' '.join(arguments.data)}" if arguments.data else ""
     once = f" --once {' '.join(arguments.once)}" if arguments.once else ""
+    once += " --keep-epochs" if arguments.keep_epochs else ""
     return (
         f"python -m benchmarks.recipes {as_typed(arguments.root, 'ROOT')} --recipes {recipes} "
         f"--seeds {' '.join(map(str, arguments.seeds))}{once} --epochs {arguments.epochs} --jobs {arguments.jobs} "

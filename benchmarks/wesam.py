@@ -69,7 +69,15 @@ class WesamAdaptation(Adaptation):
         nothing, none = student.projection.new_zeros((0, self.config.proj_dim)), torch.tensor(0)
         contrast = Contrast(nothing, nothing, nothing, torch.tensor(1.0), none, none, none)
         return StepOutput(
-            loss, terms, student, weak.decoded, prompts, labels, contrast, batch.num_objects > 0
+            batch,
+            loss,
+            terms,
+            student,
+            weak.decoded,
+            prompts,
+            labels,
+            contrast,
+            batch.num_objects > 0,
         )
 
 

@@ -15,7 +15,7 @@ from tiny import disc_batch, tiny_sam
 
 from benchmarks import kept_epochs, refined, right_masks, robustness, splits
 from benchmarks.ablations import ABLATIONS, CHANGES
-from benchmarks.recipes import Arguments, TaughtMasks, main
+from benchmarks.recipes import Arguments, TaughtMasks, keep_every_epoch, main
 from benchmarks.robustness import MOVES
 from benchmarks.shifted import write_set
 from benchmarks.tables import put_row
@@ -31,7 +31,10 @@ from ringsam.errors import InputError
 from ringsam.evaluation.evaluate import evaluate
 from ringsam.method.prompts import make_prompts
 from ringsam.method.self_training import box_regions
+from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam
+from ringsam.training import keeping
+from ringsam.training.checkpoint import checkpoints_in
 from ringsam.training.run import train
 
 
@@ -49,12 +52,15 @@ def test_every_row_of_the_comparison_is_made_once_and_then_read(tmp_path, sam_fo
         root=tmp_path / "root",
         recipes=["grabcut", "seed", "wesam", str(recipe), "masks"],
         seeds=[0],
-        epochs=1,
+        epochs=3,
         runs=tmp_path / "runs",
         weights=str(sam_folder),
         table=tmp_path / "table.md",
+        keep_epochs=True,
     )
     main(arguments)
+    assert "--keep-epochs --epochs 3" in arguments.table.read_text()
+    assert len(checkpoints_in(RunFolder(tmp_path / "runs" / "discs-seed-0").checkpoints)) == 3
     with arguments.table.with_suffix(".csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     names = ["grabcut", "seed", "wesam", "mine", "masks"]
@@ -70,8 +76,8 @@ def test_every_row_of_the_comparison_is_made_once_and_then_read(tmp_path, sam_fo
     written = weights.stat().st_mtime_ns
     main(arguments)
     assert weights.stat().st_mtime_ns == written
-    with pytest.raises(InputError, match="epochs is 1, not 2"):
-        main(replace(arguments, epochs=2))
+    with pytest.raises(InputError, match="epochs is 3, not 1"):
+        main(replace(arguments, epochs=1))
 
 
 def test_a_row_takes_the_place_of_its_older_one_and_the_others_stay(tmp_path):
@@ -116,6 +122,7 @@ DIFFERENCES = {
     "without_evidence": {"method.colour_evidence"},
     "without_shape": {"method.colour_vote", "method.shape_vote"},
     "without_teacher": {"method.colour_vote", "method.shape_vote"},
+    "without_turning": {"method.random_orientation"},
 }
 
 
@@ -258,18 +265,20 @@ def test_finished_runs_are_looked_at_again(tmp_path, sam_folder, monkeypatch, ca
     method = {"prompts": "box", "alpha": 0.0, "self_training": 1.0, "shape_vote": 1.0}
     config = Config(
         weights=str(sam_folder),
-        epochs=2,
+        epochs=3,
         method=method,
         optim={"lr_encoder": 3e-3},
         data={"held_out": 0.5},
     )
+    monkeypatch.setattr(keeping, "KEPT", keeping.KEPT)  # put back afterwards
+    keep_every_epoch()
     run = train(root / "discs" / "train" / "two_boxes.json", runs / "discs-best-0", config)
     kept = int(capsys.readouterr().out.partition("kept epoch ")[2][0])
 
     told = list(kept_epochs.lines(kept_epochs.Arguments(root, runs)))
     cells = cells_of(told[-2])
     mious = [float(value) for value in cells[3].split(", ")]
-    assert cells[:2] == ["discs", "0"] and int(cells[4]) == kept and len(mious) == 3
+    assert cells[:2] == ["discs", "0"] and int(cells[4]) == kept and len(mious) == 4
     assert float(cells[6]) == pytest.approx(max(mious) - mious[kept], abs=2e-4)
     before = evaluate(run, root / "discs" / "test" / "annotations.json").zero_shot.miou
     assert mious[0] == pytest.approx(before, abs=1e-4)

@@ -19,6 +19,7 @@ SEED_TABLE = {
     "method.prompts": "ring",
     "method.num_points": 10,
     "method.entropy_thresh": 0.2,
+    "method.random_orientation": False,
     "method.unfreeze_last_k": 0,
     "method.train_neck": True,
     "method.ema_decay": 0.999,

@@ -54,6 +54,8 @@ class MethodConfig:
     """Points per object, for `ring`, `box+core` and `mixed`."""
     entropy_thresh: Weight = 0.2
     """An object is trusted when the mean binary entropy of its mask, in nats, is at most this."""
+    random_orientation: bool = False
+    """Each epoch shows every image mirrored or turned by quarters, in one of its eight orientations."""
     unfreeze_last_k: Count = 0
     """Train the last K transformer blocks of the encoder; 0 trains all of it."""
     train_neck: bool = True

@@ -41,7 +41,7 @@ def test_the_ground_truth_never_changes_loss_or_gradients(prompts):
         batch = disc_batch()
         batch = replace(batch, gt_masks=change(batch.gt_masks))
         output = adaptation.step(batch, DRAWS)
-        monitors = adaptation.monitor(batch, output)
+        monitors = adaptation.monitor(output)
         output.loss.backward()
         seen.append((output.loss.detach(), gradients(adaptation), monitors))
     (loss, grads, monitors), *others = seen
@@ -55,8 +55,8 @@ def test_the_ground_truth_never_changes_loss_or_gradients(prompts):
 def test_monitors_carry_no_graph_and_are_named_after_what_they_compare_with():
     adaptation, batch = build(), disc_batch()
     output = adaptation.step(batch, DRAWS)
-    known = adaptation.monitor(batch, output)
-    unknown = adaptation.monitor(replace(batch, gt_masks=None), output)
+    known = adaptation.monitor(output)
+    unknown = adaptation.monitor(replace(output, batch=replace(batch, gt_masks=None)))
     assert set(known) == {"mask_loss", "iou_loss", "miou", "total"}
     assert set(unknown) == {f"{name}_pseudo" for name in known}
     assert not any(value.requires_grad for value in {**known, **unknown}.values())
@@ -65,7 +65,7 @@ def test_monitors_carry_no_graph_and_are_named_after_what_they_compare_with():
 def test_the_logged_total_is_the_seeds_sum():
     adaptation, batch = build(), disc_batch()
     output = adaptation.step(batch, DRAWS)
-    logged = adaptation.monitor(batch, output)
+    logged = adaptation.monitor(output)
     expected = (
         logged["mask_loss"]
         + 1.0 * output.terms["contrast"]
@@ -113,7 +113,7 @@ def test_the_prompts_are_shared_by_teacher_and_student():
     adaptation.sam.decode = lambda e, i, prompts, **options: (
         asked.append(prompts) or decode(e, i, prompts, **options)
     )
-    adaptation.monitor(batch, adaptation.step(batch, DRAWS))
+    adaptation.monitor(adaptation.step(batch, DRAWS))
     assert len(asked) == 2
     assert asked[0] is asked[1]
 
@@ -181,7 +181,7 @@ def test_a_step_without_signal_is_a_zero_that_keeps_the_graph(case):
     if case == "no anchors":  # nothing of the images is real
         batch = replace(batch, extents=torch.zeros_like(batch.extents))
     output = adaptation.step(batch, DRAWS)
-    monitors = adaptation.monitor(batch, output)
+    monitors = adaptation.monitor(output)
     output.loss.backward()
     assert output.terms["contrast"] == 0
     assert (output.loss == 0) and not output.signal
@@ -220,7 +220,7 @@ def test_the_ground_truth_never_changes_what_masks_and_colours_teach():
         batch = replace(disc_batch(), colour_masks=colours)
         batch = replace(batch, gt_masks=change(batch.gt_masks))
         output = adaptation.step(batch, DRAWS)
-        monitors = adaptation.monitor(batch, output)
+        monitors = adaptation.monitor(output)
         output.loss.backward()
         seen.append((output, gradients(adaptation), monitors))
     (output, grads, monitors), *others = seen

@@ -38,7 +38,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Bench:
-    """What to run. `comparisons` must be picklable: each run is a process's."""
+    """What to run. `comparisons` and `prepare`, which each process does first, must be picklable."""
 
     root: Path
     recipes: Sequence[str]
@@ -51,6 +51,7 @@ class Bench:
     once: Sequence[str] = ()
     jobs: int = 1
     comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+    prepare: Callable[[], None] | None = None
 
 
 def bench(wanted: Bench, table: Path, command: str) -> Path:
@@ -66,7 +67,7 @@ def bench(wanted: Bench, table: Path, command: str) -> Path:
         if seed == wanted.seeds[0] or recipe not in (GRABCUT, *wanted.once)
     ]
     rows: list[Row] = []
-    with worker_pool(wanted.jobs) as pool:
+    with worker_pool(wanted.jobs, wanted.prepare) as pool:
         for run in as_completed([pool.submit(run_rows, *one, wanted) for one in runs]):
             if run.exception():
                 pool.shutdown(cancel_futures=True)
@@ -75,11 +76,17 @@ def bench(wanted: Bench, table: Path, command: str) -> Path:
     return table
 
 
-def worker_pool(jobs: int) -> ProcessPoolExecutor:
-    """Processes that share the cores out among them."""
+def worker_pool(jobs: int, prepare: Callable[[], None] | None = None) -> ProcessPoolExecutor:
+    """Processes that share the cores out among them; each begins with `prepare`."""
     threads = max((os.cpu_count() or 1) // jobs, 1)
     spawn = get_context("spawn")
-    return ProcessPoolExecutor(jobs, spawn, initializer=torch.set_num_threads, initargs=(threads,))
+    return ProcessPoolExecutor(jobs, spawn, initializer=_begin, initargs=(threads, prepare))
+
+
+def _begin(threads: int, prepare: Callable[[], None] | None) -> None:
+    torch.set_num_threads(threads)
+    if prepare:
+        prepare()
 
 
 def data_sets(root: Path, names: Sequence[str] | None) -> list[Path]:

@@ -15,6 +15,7 @@ from ringsam.feature_cache import FeatureCache
 from ringsam.method.colours import SoftMasks
 from ringsam.method.frozen import FrozenEncoder
 from ringsam.method.losses import Scalar, distillation, info_nce, mask_monitors
+from ringsam.method.orientation import orient
 from ringsam.method.prompts import make_prompts
 from ringsam.method.pseudo_labels import PseudoLabels
 from ringsam.method.ranks import sum_over_ranks
@@ -29,6 +30,7 @@ from ringsam.sam.model import Decoded, Embedding, Prompts, Sam
 class StepOutput:
     """What a step made: the loss that trains, its terms, and what monitors and the ledger read."""
 
+    batch: Batch  # as the models saw it
     loss: Scalar
     terms: dict[str, Scalar]
     student: Features
@@ -74,7 +76,8 @@ class Adaptation(nn.Module):
         """One batch through the method; `draws` decides every random choice. Never looks at `batch.gt_masks`."""
         config = self.config
 
-        # Data input: two boxes -> one prompt an object, shared by teacher and student
+        # Data input: images as they lie or turned; two boxes -> one prompt an object, shared by teacher and student
+        batch = orient(batch, draws) if config.random_orientation else batch
         prompts = make_prompts(batch, config.prompts, num_points=config.num_points, draws=draws)
 
         with torch.no_grad():
@@ -143,18 +146,19 @@ class Adaptation(nn.Module):
 
         loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
         signal = has_signal(contrast, batch, config)
-        return StepOutput(loss, terms, student, decoded, prompts, pseudo, contrast, signal)
+        return StepOutput(batch, loss, terms, student, decoded, prompts, pseudo, contrast, signal)
 
     def targets(self, taught: Decoded, batch: Batch) -> SoftMasks:
         """What the student's masks are taught: the votes of teacher, colours and place, and what the boxes know."""
         return make_targets(taught.logits[:, 0], batch, self.config)
 
     @torch.no_grad()
-    def monitor(self, batch: Batch, output: StepOutput) -> dict[str, Scalar]:
+    def monitor(self, output: StepOutput) -> dict[str, Scalar]:
         """Mask loss, IoU loss and mIoU of the student, and the logged total; nothing of it reaches a gradient.
 
         Against the ground truth where the batch has it, else against the pseudo-labels, under names ending in `_pseudo`.
         """
+        batch = output.batch
         decoded = output.decoded or self.sam.decode(
             output.student.embedding, batch.image_index, output.prompts
         )

@@ -17,6 +17,7 @@ from ringsam.sam.model import DecoderPixels
 
 SURE = 0.8  # of object, by the targets; 1 - SURE of background
 _NUM_ANCHORS, _NUM_NEGATIVES = 64, 128  # an object
+_SHORTEST = 1e-12  # length of a pixel that still has a direction
 
 Rows = Float[Tensor, "n k c"]
 PerObject = Float[Tensor, " n"]
@@ -41,13 +42,12 @@ def pixel_contrast_loss(
     sure = targets >= SURE
     background = (targets <= 1 - SURE) & (~outside | free)
     with torch.autocast(student.device.type, enabled=False):
-        rows, taught = (
-            F.normalize(maps.float().flatten(2), dim=1).mT for maps in (student, teacher)
-        )
-        prototype = F.normalize((taught * sure.flatten(1, 2)[..., None]).sum(dim=1), dim=1)
-        anchors, is_anchor = choose_rows(rows, sure, _NUM_ANCHORS, batch, draws, "pixel anchors")
+        maps, taught = student.float().flatten(2), teacher.float().flatten(2)  # (n, c, h * w)
+        counts = sure.flatten(1) / taught.norm(dim=1).clamp(min=_SHORTEST)
+        prototype = F.normalize((taught @ counts[..., None])[..., 0], dim=1)
+        anchors, is_anchor = choose_rows(maps, sure, _NUM_ANCHORS, batch, draws, "pixel anchors")
         negatives, is_negative = choose_rows(
-            rows, background, _NUM_NEGATIVES, batch, draws, "pixel negatives"
+            maps, background, _NUM_NEGATIVES, batch, draws, "pixel negatives"
         )
         near = torch.einsum("nkc,nc->nk", anchors, prototype)[..., None] / temperature
         far = (anchors @ negatives.mT / temperature).masked_fill(~is_negative[:, None], -torch.inf)
@@ -57,15 +57,16 @@ def pixel_contrast_loss(
 
 
 def choose_rows(
-    rows: Float[Tensor, "n all c"],
+    maps: Float[Tensor, "n c all"],
     pixels: Cells,
     most: int,
     batch: Batch,
     draws: Draws,
     purpose: str,
 ) -> tuple[Rows, Bool[Tensor, "n k"]]:
-    """At most `most` rows of each object where `pixels`, drawn without replacement, and which of them there are."""
+    """At most `most` pixels of each object where `pixels`, of unit length, drawn without replacement, and which of them there are."""
     flat = pixels.flatten(1)
     keys = draws.uniform(batch.object_ids, flat.shape[1], purpose).masked_fill(~flat, -1.0)
     values, index = keys.topk(min(most, flat.shape[1]), dim=1)
-    return rows.gather(1, index[..., None].expand(-1, -1, rows.shape[2])), values >= 0
+    chosen = maps.gather(2, index[:, None].expand(-1, maps.shape[1], -1)).mT
+    return F.normalize(chosen, dim=2), values >= 0

@@ -126,7 +126,7 @@ def take_step(
     batch = collate(samples).to(fabric.device)
     with fabric.autocast():
         output = adaptation.step(batch, Draws(0, 0))
-        adaptation.monitor(batch, output)
+        adaptation.monitor(output)
     output.loss.backward()
     optimizer.step()
     adaptation.update_teacher()

@@ -46,8 +46,8 @@ class AdaptationModule(L.LightningModule):
         self._finite = self._finite and finite
         self.suspect = self.suspect if finite else batch
         self._log("mean", output.terms, weight=len(batch.images))
-        self._log("mean", self.adaptation.monitor(batch, output), weight=batch.num_objects)
-        self._log("sum", ledger(batch, output), weight=1)
+        self._log("mean", self.adaptation.monitor(output), weight=batch.num_objects)
+        self._log("sum", ledger(output), weight=1)
         return output.loss
 
     def _log(self, reduce: str, figures: Mapping[str, Tensor], *, weight: int) -> None:
@@ -108,12 +108,12 @@ class AdaptationModule(L.LightningModule):
         take_rates(checkpoint, parameter_groups(self.adaptation, self.optim))
 
 
-def ledger(batch: Batch, output: StepOutput) -> dict[str, Tensor]:
+def ledger(output: StepOutput) -> dict[str, Tensor]:
     """What a step had to learn from, as counts that add up over the steps of an epoch and over ranks."""
     once = 1 / num_ranks()  # a step is one step, on however many ranks
     counts = {
         "num_steps": once,
-        "num_objects": batch.num_objects,
+        "num_objects": output.batch.num_objects,
         "num_steps_without_signal": 0 if output.signal else once,
         "entropy_sum": output.pseudo.entropy.sum(),
     }
@@ -125,7 +125,7 @@ def ledger(batch: Batch, output: StepOutput) -> dict[str, Tensor]:
             "num_spurious": contrast.num_spurious,
             "num_background": contrast.num_background,
         }
-    device = batch.images.device
+    device = output.loss.device
     return {k: torch.as_tensor(v, dtype=torch.float, device=device) for k, v in counts.items()}
 
 

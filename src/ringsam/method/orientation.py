@@ -1,0 +1,86 @@
+"""Images mirrored and turned by quarters, so that few of them are not learned by heart."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Int, Shaped
+from torch import Tensor
+
+from ringsam.batch import Batch
+from ringsam.draws import Draws
+from ringsam.geometry import Boxes
+
+
+class Orientation(NamedTuple):
+    """How each picture comes to lie: rows and columns change places, then it is mirrored within its own (height, width)."""
+
+    turned: Bool[Tensor, " n"]
+    mirrored: Bool[Tensor, "n 2"]  # left to right, top to bottom
+    extents: Int[Tensor, "n 2"]  # after it
+
+    def of_objects(self, image_index: Int[Tensor, " m"]) -> "Orientation":
+        return Orientation(*(part[image_index] for part in self))
+
+
+def orient(batch: Batch, draws: Draws) -> Batch:
+    """Each image, with all that lies on it, in one of its eight orientations, drawn anew in every epoch; padding stays where it is.
+
+    An image's draw goes by the first id among its objects, so neighbours and ranks do not matter; its key tells the orientation too.
+    """
+    ways = draw_ways(batch, draws)
+    turned = ways % 2 == 1
+    extents = torch.where(turned[:, None], batch.extents.flip(1), batch.extents)
+    mirrored = torch.stack([ways // 2 % 2, ways // 4], dim=1) == 1
+    images = Orientation(turned, mirrored, extents)
+    objects = images.of_objects(batch.image_index)
+    return replace(
+        batch,
+        images=orient_pictures(batch.images, images),
+        extents=extents,
+        big_boxes=orient_boxes(batch.big_boxes, objects),
+        small_boxes=orient_boxes(batch.small_boxes, objects),
+        gt_masks=None if batch.gt_masks is None else orient_pictures(batch.gt_masks, objects),
+        colour_masks=None
+        if batch.colour_masks is None
+        else orient_pictures(batch.colour_masks, objects),
+        image_keys=batch.image_keys
+        and tuple(f"{key}-{way}" for key, way in zip(batch.image_keys, ways.tolist(), strict=True)),
+    )
+
+
+def draw_ways(batch: Batch, draws: Draws) -> Int[Tensor, " b"]:
+    """A number below eight for each image; one without objects counts as object 0."""
+    ids = batch.object_ids.new_zeros(len(batch.images))
+    ids.scatter_reduce_(0, batch.image_index, batch.object_ids, "amin", include_self=False)
+    return (draws.uniform(ids, 1, "orientation")[:, 0] * 8).long()
+
+
+def orient_pictures(pictures: Shaped[Tensor, "n *_ s s"], ways: Orientation) -> Tensor:
+    """Images or masks."""
+    size = pictures.shape[-1]
+    place = torch.arange(size, device=pictures.device)
+    height, width = ways.extents[:, :, None].unbind(dim=1)  # (n, 1)
+    across = torch.where(ways.mirrored[:, :1] & (place < width), width - 1 - place, place)
+    down = torch.where(ways.mirrored[:, 1:] & (place < height), height - 1 - place, place)
+    turned = ways.turned[:, None, None]
+    row = torch.where(turned, across[:, None, :], down[:, :, None])
+    column = torch.where(turned, down[:, :, None], across[:, None, :])
+    source = (row * size + column).flatten(1)  # (n, s * s)
+    flat = pictures.reshape(len(pictures), -1, size * size)
+    return flat.gather(2, source[:, None].expand_as(flat)).view_as(pictures)
+
+
+def orient_boxes(boxes: Boxes, ways: Orientation) -> Boxes:
+    x1, y1, x2, y2 = torch.where(ways.turned[:, None], boxes[:, [1, 0, 3, 2]], boxes).unbind(dim=1)
+    height, width = ways.extents.to(boxes).unbind(dim=1)
+    across, down = ways.mirrored.unbind(dim=1)
+    return torch.stack(
+        [
+            torch.where(across, width - x2, x1),
+            torch.where(down, height - y2, y1),
+            torch.where(across, width - x1, x2),
+            torch.where(down, height - y1, y2),
+        ],
+        dim=1,
+    )
