@@ -25,10 +25,11 @@ from ringsam.batch import Batch, Sample
 from ringsam.bench.runs import Bench, Comparison, bench
 from ringsam.config import Config, MethodConfig
 from ringsam.data.dataset import read_two_boxes
+from ringsam.files import write_folder
 from ringsam.method.adaptation import Adaptation
 from ringsam.method.colours import SoftMasks
 from ringsam.method.self_training import fill_boxes
-from ringsam.runs import RunFolder, write_folder
+from ringsam.runs import RunFolder
 from ringsam.sam.model import Decoded
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training import keeping

@@ -23,7 +23,8 @@ from benchmarks.tables import RESULTS, data_sets, publish
 from ringsam.bench.runs import read_miou, refuse_other_settings
 from ringsam.config import Config, read_recipe
 from ringsam.data.dataset import read_two_boxes
-from ringsam.runs import RunFolder, write_folder, write_json
+from ringsam.files import write_folder, write_json
+from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.build import (
     build_loader,

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import tyro
 
 from benchmarks.tables import data_sets
-from ringsam.runs import write_json
+from ringsam.files import write_json
 
 EVERY = 3
 

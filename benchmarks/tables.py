@@ -5,7 +5,8 @@ from pathlib import Path
 
 from ringsam.bench.plot import Gain, draw_gains
 from ringsam.bench.runs import run_folder
-from ringsam.runs import RunFolder, write_atomically
+from ringsam.files import write_atomically
+from ringsam.runs import RunFolder
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -20,7 +20,7 @@ from benchmarks.tables import RESULTS, by_prompt, data_sets, publish
 from ringsam.bench.plot import Gain
 from ringsam.bench.runs import Bench, run_rows
 from ringsam.data.dataset import read_two_boxes
-from ringsam.runs import write_json
+from ringsam.files import write_json
 
 
 @dataclass

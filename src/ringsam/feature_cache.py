@@ -1,6 +1,5 @@
 """Tensors that are dear to make, kept by key up to a budget of bytes, in memory or in a folder."""
 
-import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from ringsam.files import replaced
 
 
 class FeatureCache:
@@ -58,13 +59,9 @@ class FeatureCache:
 
 def _write(tensors: Sequence[Tensor], path: Path) -> None:
     """Whole or not at all, whoever else writes the same."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     named = {str(i): tensor.contiguous() for i, tensor in enumerate(tensors)}
-    try:
+    with replaced(path) as unfinished:
         save_file(named, unfinished, metadata={"crc32": _checksum(tensors)})
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[Tensor, ...] | None:

@@ -19,7 +19,8 @@ from tiny import disc_batch
 
 from benchmarks.models import metas_predictor, metas_sam, randomize, transformers_sam
 from ringsam.config import Config
-from ringsam.runs import RunFolder, write_json
+from ringsam.files import write_json
+from ringsam.runs import RunFolder
 from ringsam.sam.model import Sam
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.build import build_module

@@ -10,7 +10,8 @@ from pycocotools import mask as coco_mask
 from tiny import tiny_sam
 
 from ringsam.config import Config
-from ringsam.runs import RunFolder, write_json
+from ringsam.files import write_json
+from ringsam.runs import RunFolder
 from ringsam.sam.weights import save_folder
 
 HOSTILE_NAME = "<img src=x onerror=alert(1)>.png"

@@ -6,7 +6,8 @@ import torch
 from tiny import tiny_sam
 
 from ringsam.config import Config
-from ringsam.runs import RunFolder, write_json
+from ringsam.files import write_json
+from ringsam.runs import RunFolder
 from ringsam.sam.weights import save_folder
 
 

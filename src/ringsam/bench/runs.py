@@ -21,8 +21,9 @@ from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import ImageRecord, decode_masks, read_pixels
 from ringsam.errors import InputError
 from ringsam.evaluation.evaluate import evaluate
+from ringsam.files import write_json
 from ringsam.metrics import Masks, iou
-from ringsam.runs import RunFolder, write_json
+from ringsam.runs import RunFolder
 from ringsam.training.run import resume, train
 
 PROTOCOLS: tuple[PromptPolicy, ...] = ("box", "box+core")

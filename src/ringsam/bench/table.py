@@ -13,7 +13,7 @@ import torch
 
 import ringsam
 from ringsam.bench.plot import draw_gains
-from ringsam.runs import write_atomically
+from ringsam.files import write_atomically
 
 GRABCUT = "grabcut"  # what the two boxes give without any model
 CEILING = "masks"  # told the true masks of the training images: what a gap is measured against

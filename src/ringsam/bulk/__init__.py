@@ -23,8 +23,8 @@ from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import ImageRecord, TwoBoxData, read_pixels
 from ringsam.digests import sha256
 from ringsam.errors import InputError
+from ringsam.files import write_atomically
 from ringsam.predict import Predictor, load
-from ringsam.runs import write_atomically
 
 SHARD = 32  # images, at most
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from ringsam.data.masks import mask_fields
 from ringsam.data.records import ImageRecord, TwoBoxData
+from ringsam.files import replaced
 from ringsam.predict import Prediction
-from ringsam.runs import replaced
 
 Row = dict[str, Any]
 

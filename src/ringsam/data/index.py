@@ -18,7 +18,7 @@ import numpy as np
 from ringsam.data.findings import Finding
 from ringsam.data.records import ImageRecords, TwoBoxData
 from ringsam.data.table import ImageTable
-from ringsam.runs import write_json
+from ringsam.files import write_json
 
 LARGE_BYTES = 16 << 20  # of an annotation file; a smaller one is judged in seconds
 

@@ -8,7 +8,7 @@ from ringsam.data.annotations import find_annotations, read_annotations
 from ringsam.data.boxes import box_numbers
 from ringsam.data.findings import RowProblem, finding_lines
 from ringsam.errors import InputError
-from ringsam.runs import write_atomically
+from ringsam.files import write_atomically
 
 
 def swap_inverted(data: Path) -> int:

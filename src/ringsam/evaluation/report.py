@@ -19,8 +19,9 @@ from ringsam.evaluation.result import Evaluation, ObjectRow, read_evaluation
 from ringsam.evaluation.sheets import read_sheets
 from ringsam.evaluation.summary import CHANGE_IOU
 from ringsam.evaluation.table import METRIC_TITLES, cell, notes, number
+from ringsam.files import write_atomically
 from ringsam.provenance import data_of, recipe_name, short_place, short_weights
-from ringsam.runs import RunFolder, write_atomically
+from ringsam.runs import RunFolder
 
 _PAGE = Path(__file__).parent / "page"
 NUM_EXAMPLES = 6

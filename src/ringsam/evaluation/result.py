@@ -11,7 +11,7 @@ from ringsam.data.dataset import TwoBoxData
 from ringsam.errors import InputError
 from ringsam.evaluation.scores import ObjectScores
 from ringsam.evaluation.summary import Difference, Statistics, Summary
-from ringsam.runs import write_json
+from ringsam.files import write_json
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ringsam.export.lora import write_lora
 from ringsam.export.onnx_folder import write_onnx
 from ringsam.export.source import Source
 from ringsam.export.weights_files import write_hf, write_meta
-from ringsam.runs import moved_into_place
+from ringsam.files import moved_into_place
 
 Writer = Callable[[Source, Path], list[Parity]]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ringsam.errors import InputError
+from ringsam.files import write_atomically
 from ringsam.predict import Predictor
-from ringsam.runs import write_atomically
 
 
 class KeptAnswers:

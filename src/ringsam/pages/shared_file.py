@@ -9,8 +9,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from ringsam.errors import InputError
+from ringsam.files import write_json
 from ringsam.pages.journal import Content, Journal, changes_between, with_changes
-from ringsam.runs import write_json
 
 
 class SharedFile:

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from ringsam.digests import digest_file, digest_line, is_as_written
 from ringsam.errors import InputError
-from ringsam.runs import replaced, write_atomically
+from ringsam.files import replaced, write_atomically
 from ringsam.sam.weights import read_pth
 
 

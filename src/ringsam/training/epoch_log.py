@@ -11,7 +11,8 @@ import lightning as L
 
 from ringsam.advice import TERMS, Advice, Epoch, on_training
 from ringsam.config import Config
-from ringsam.runs import RunFolder, write_atomically
+from ringsam.files import write_atomically
+from ringsam.runs import RunFolder
 
 
 class EpochLog(L.Callback):

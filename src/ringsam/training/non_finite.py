@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ringsam.batch import Batch
 from ringsam.errors import GaveUp
-from ringsam.runs import RunFolder, replaced
+from ringsam.files import replaced
+from ringsam.runs import RunFolder
 from ringsam.training.module import AdaptationModule, on_cpu
 from ringsam.training.optim import start_again_at_half_rate
 

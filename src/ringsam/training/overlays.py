@@ -15,9 +15,10 @@ from ringsam.data.colours import Pixels
 from ringsam.data.dataset import Preprocess
 from ringsam.data.masks import Mask
 from ringsam.data.records import ImageRecord, ImageRecords, read_pixels
+from ringsam.files import replaced
 from ringsam.geometry import Frame, crop_window
 from ringsam.method.adaptation import Adaptation
-from ringsam.runs import RunFolder, replaced
+from ringsam.runs import RunFolder
 from ringsam.sam.model import Prompts
 
 NUM_OBJECTS = 6

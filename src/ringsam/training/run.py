@@ -8,7 +8,8 @@ from ringsam.config import DEFAULT_RECIPE, Config, Precision, read_recipe
 from ringsam.data.dataset import TwoBoxData
 from ringsam.data.usable import read_usable
 from ringsam.errors import InputError
-from ringsam.runs import RunFolder, write_folder
+from ringsam.files import write_folder
+from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam, save_folder
 from ringsam.training.changes import FOR_EVER, with_devices
 from ringsam.training.checkpoint import newest_checkpoint, num_epochs_of

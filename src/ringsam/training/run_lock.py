@@ -6,8 +6,9 @@ from ringsam.config import Config, settings
 from ringsam.data.dataset import TwoBoxData
 from ringsam.digests import sha256
 from ringsam.errors import InputError
+from ringsam.files import write_json
 from ringsam.provenance import DataNote, read_note
-from ringsam.runs import RunFolder, write_json
+from ringsam.runs import RunFolder
 from ringsam.training.changes import changed_settings
 
 

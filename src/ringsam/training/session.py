@@ -11,7 +11,8 @@ import lightning as L
 from ringsam.config import Config
 from ringsam.data.dataset import TwoBoxData
 from ringsam.errors import InputError
-from ringsam.runs import RunFolder, write_folder
+from ringsam.files import write_folder
+from ringsam.runs import RunFolder
 from ringsam.sam.model import Sam
 from ringsam.sam.weights import save_folder
 from ringsam.training.build import (

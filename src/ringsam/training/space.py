@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from ringsam.errors import InputError
+from ringsam.files import nearest_folder
 from ringsam.method.adaptation import Adaptation
-from ringsam.runs import nearest_folder
 
 CHECKPOINTS = 3  # two are kept, and one is being written
 PER_CHECKPOINT = 5  # student, teacher, best weights and Adam's two moments

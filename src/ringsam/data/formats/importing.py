@@ -15,7 +15,7 @@ from ringsam.data.formats.reading import read_labels
 from ringsam.data.formats.regions import LabelledImage, Labels, Region
 from ringsam.data.formats.two_boxes import TwoBoxes, rounded
 from ringsam.errors import InputError
-from ringsam.runs import write_atomically
+from ringsam.files import write_atomically
 
 
 class _Placed(NamedTuple):
