@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo_run
 INSTALLED := $(VENV)/.installed
-# A worker for each core, one thread for each worker; the tests of one file share what they set up.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile
+# A worker for each core, one thread for each worker; the tests of one file share what they set up, and go in the order that
+# tests/conftest.py gives them.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -12,6 +12,11 @@ from disc_data import write_disc_data, write_tiny_sam
 from PIL import Image
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that no core waits for another's long file at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def disc_data(tmp_path_factory) -> Path:
     """A data set of six drawn images with three discs each."""

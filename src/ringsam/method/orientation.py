@@ -57,18 +57,15 @@ def draw_ways(batch: Batch, draws: Draws) -> Int[Tensor, " b"]:
 
 
 def orient_pictures(pictures: Shaped[Tensor, "n *_ s s"], ways: Orientation) -> Tensor:
-    """Images or masks."""
-    size = pictures.shape[-1]
-    place = torch.arange(size, device=pictures.device)
+    """Images or masks; no more memory than a few times theirs."""
+    place = torch.arange(pictures.shape[-1], device=pictures.device)
     height, width = ways.extents[:, :, None].unbind(dim=1)  # (n, 1)
     across = torch.where(ways.mirrored[:, :1] & (place < width), width - 1 - place, place)
     down = torch.where(ways.mirrored[:, 1:] & (place < height), height - 1 - place, place)
-    turned = ways.turned[:, None, None]
-    row = torch.where(turned, across[:, None, :], down[:, :, None])
-    column = torch.where(turned, down[:, :, None], across[:, None, :])
-    source = (row * size + column).flatten(1)  # (n, s * s)
-    flat = pictures.reshape(len(pictures), -1, size * size)
-    return flat.gather(2, source[:, None].expand_as(flat)).view_as(pictures)
+    ones = [1] * (pictures.dim() - 3)
+    seen = torch.where(ways.turned.view(-1, *ones, 1, 1), pictures.mT, pictures)
+    seen = seen.gather(-2, down.view(len(down), *ones, -1, 1).expand_as(seen))
+    return seen.gather(-1, across.view(len(across), *ones, 1, -1).expand_as(seen))
 
 
 def orient_boxes(boxes: Boxes, ways: Orientation) -> Boxes:
