@@ -73,7 +73,8 @@ class CellContrast(Adaptation):
         seen: list[Features] = []
         with self.teacher.register_forward_hook(lambda part, given, output: seen.append(output)):
             output = super().step(batch, draws)
-        index, prompts = batch.image_index, output.prompts
+        batch, prompts = output.batch, output.prompts
+        index = batch.image_index
         with torch.no_grad():
             logits = self.sam.decode(seen[0].embedding, index, prompts).logits[:, 0]
             targets = make_targets(logits, batch, self.config)

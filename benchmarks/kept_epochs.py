@@ -48,9 +48,9 @@ def encoders(folder: RunFolder) -> list[dict[str, Tensor]]:
     """The encoder's weights before the first epoch and after each."""
     original = encoder_in(folder.original)
     adaptation = build_module(load_sam(folder.original), folder.read_config()).adaptation
-    kept = checkpoints_in(folder.checkpoints)
+    kept = [path for path in checkpoints_in(folder.checkpoints) if "-step=" not in path.name]
     if len(kept) != len(folder.read_epochs()):
-        mend = "train with benchmarks.recipes --keep-epochs"
+        mend = "train it anew by benchmarks.recipes --keep-epochs, with another --runs"
         raise InputError(f"{folder.path}: keeps {len(kept)} of its epochs' checkpoints; {mend}")
     epochs = [original]
     for path in kept:

@@ -168,10 +168,10 @@ def command(arguments: Arguments) -> str:
     size = f" --input-size {arguments.input_size}" if arguments.input_size else ""
     data = f" --data {' '.join(arguments.data)}" if arguments.data else ""
     once = f" --once {' '.join(arguments.once)}" if arguments.once else ""
-    once += " --keep-epochs" if arguments.keep_epochs else ""
+    keep = " --keep-epochs" if arguments.keep_epochs else ""
     return (
         f"python -m benchmarks.recipes {as_typed(arguments.root, 'ROOT')} --recipes {recipes} "
-        f"--seeds {' '.join(map(str, arguments.seeds))}{once} --epochs {arguments.epochs} --jobs {arguments.jobs} "
+        f"--seeds {' '.join(map(str, arguments.seeds))}{once} --epochs {arguments.epochs}{keep} --jobs {arguments.jobs} "
         f"--weights {as_typed(arguments.weights, 'WEIGHTS')}{size}{data} --runs {as_typed(arguments.runs, 'RUNS')}"
     )
 

@@ -15,6 +15,7 @@ from tiny import disc_batch, tiny_sam
 
 from benchmarks import kept_epochs, refined, right_masks, robustness, splits
 from benchmarks.ablations import ABLATIONS, CHANGES
+from benchmarks.contrast import CellContrast
 from benchmarks.recipes import Arguments, TaughtMasks, keep_every_epoch, main
 from benchmarks.robustness import MOVES
 from benchmarks.shifted import write_set
@@ -29,6 +30,7 @@ from ringsam.data.records import decode_masks
 from ringsam.draws import Draws
 from ringsam.errors import InputError
 from ringsam.evaluation.evaluate import evaluate
+from ringsam.method.orientation import orient
 from ringsam.method.prompts import make_prompts
 from ringsam.method.self_training import box_regions
 from ringsam.runs import RunFolder
@@ -59,7 +61,7 @@ def test_every_row_of_the_comparison_is_made_once_and_then_read(tmp_path, sam_fo
         keep_epochs=True,
     )
     main(arguments)
-    assert "--keep-epochs --epochs 3" in arguments.table.read_text()
+    assert "--epochs 3 --keep-epochs" in arguments.table.read_text()
     assert len(checkpoints_in(RunFolder(tmp_path / "runs" / "discs-seed-0").checkpoints)) == 3
     with arguments.table.with_suffix(".csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -97,6 +99,19 @@ def test_wesam_learns_its_own_masks_of_another_view():
     assert all(p.grad is None for p in adaptation.sam.model.mask_decoder.parameters())
     truth = replace(batch, gt_masks=~batch.gt_masks)
     assert torch.equal(adaptation.step(truth, Draws(0, 0)).loss, output.loss)
+
+
+def test_a_contrast_of_cells_sees_the_images_as_the_step_did():
+    settings = {"prompts": "box", "self_training": 1.0}
+    losses = []
+    for turns in (True, False):
+        adaptation = CellContrast(
+            tiny_sam(), MethodConfig(**settings, random_orientation=turns), seed=1
+        )
+        batch = disc_batch(num_images=4)
+        output = adaptation.step(batch if turns else orient(batch, Draws(3, 0)), Draws(3, 0))
+        losses.append(output.terms["cell_contrast"])
+    assert torch.equal(*losses)
 
 
 def test_the_strong_view_changes_the_image_and_not_its_padding():

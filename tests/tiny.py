@@ -75,5 +75,6 @@ def without_objects(batch: Batch) -> Batch:
         small_boxes=batch.small_boxes[:0],
         image_index=batch.image_index[:0],
         object_ids=batch.object_ids[:0],
-        gt_masks=None,
+        gt_masks=None if batch.gt_masks is None else batch.gt_masks[:0],
+        colour_masks=None if batch.colour_masks is None else batch.colour_masks[:0],
     )

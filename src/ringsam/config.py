@@ -55,7 +55,7 @@ class MethodConfig:
     entropy_thresh: Weight = 0.2
     """An object is trusted when the mean binary entropy of its mask, in nats, is at most this."""
     random_orientation: bool = False
-    """Each epoch shows every image mirrored or turned by quarters, in one of its eight orientations."""
+    """Augmentation by flips and quarter turns: each epoch shows every image in one of its eight orientations, drawn anew."""
     unfreeze_last_k: Count = 0
     """Train the last K transformer blocks of the encoder; 0 trains all of it."""
     train_neck: bool = True
@@ -177,7 +177,7 @@ class HardwareConfig:
     """Ask the memory planner how many images at once fit, checkpointing if need be; as many make a step as `batch_size` and
     `accumulate` say."""
     cache_gb: Weight = 2.0
-    """Room for what the frozen parts make of each image, on each device, so that later epochs read it; 0 keeps nothing."""
+    """Room for what the frozen parts make of each image, in each orientation, on each device, so that later epochs read it; 0 keeps nothing."""
     cache_dir: str | None = None
     """Keep that in this folder, which runs with the same weights may share; in memory where not given."""
 

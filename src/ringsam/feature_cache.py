@@ -13,7 +13,7 @@ from ringsam.files import replaced
 
 
 class FeatureCache:
-    """What is full takes no more and forgets nothing: an epoch asks for every image once, so nothing is older than the rest.
+    """What is full takes no more and forgets nothing: an epoch asks for every image once, so nothing is wanted sooner than the rest.
 
     With a folder, the tensors are kept there and shared with other runs; a file that is damaged counts as missing, and a disk
     that takes no more as full.

@@ -27,7 +27,7 @@ REASONS: dict[str, tuple[dict, set[int]]] = {  # settings of both, and which ran
     "no object": (SEED, {1}),
     "nothing outside the big box": (SEED, {1}),
     "no object, nothing gathered": (SEED | {"gather_negatives": False}, {1}),
-    "no object, masks trained": (MASKS, {1}),
+    "no object, masks trained": (MASKS | {"random_orientation": True}, {1}),
     "no object on either": (SEED, {0, 1}),
 }
 

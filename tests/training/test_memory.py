@@ -1,16 +1,20 @@
 """Memory: counted in real steps, foretold for others, and survived where it runs out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from lightning.fabric import Fabric
 from safetensors.torch import load_file
+from tiny import disc_batch, tiny_sam
 from torch.optim import AdamW
 
 from ringsam.config import Config, read_config
 from ringsam.data.dataset import read_two_boxes
+from ringsam.draws import Draws
 from ringsam.errors import InputError
+from ringsam.feature_cache import FeatureCache
 from ringsam.method.adaptation import Adaptation
 from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam
@@ -30,6 +34,17 @@ def settings(sam: Path, *, batch_size: int = 4, checkpointing: bool = False) -> 
         optim={"lr_encoder": 1e-3, "batch_size": batch_size},
         hardware={"checkpointing": checkpointing},
     )
+
+
+@pytest.mark.parametrize("turns", [False, True])
+def test_what_the_kept_features_take_is_foretold(turns):
+    config = Config(epochs=60, method={"prompts": "box", "random_orientation": turns})
+    cache, batch = FeatureCache(1 << 30), replace(disc_batch(), image_keys=("a", "b"))
+    adaptation = Adaptation(tiny_sam(), config.method, cache=cache)
+    with torch.no_grad():
+        for epoch in range(config.epochs):
+            adaptation.step(batch, Draws(0, epoch))
+    assert plan.cache_bytes(adaptation.sam, config, len(batch.images)) == cache.used_bytes
 
 
 def test_bytes_are_counted_once_and_forgotten_when_they_go():

@@ -64,7 +64,7 @@ def choose_rows(
     draws: Draws,
     purpose: str,
 ) -> tuple[Rows, Bool[Tensor, "n k"]]:
-    """At most `most` pixels of each object where `pixels`, of unit length, drawn without replacement, and which of them there are."""
+    """At most `most` of the maps' vectors at each object's `pixels`, drawn without replacement and brought to unit length, and which of them there are."""
     flat = pixels.flatten(1)
     keys = draws.uniform(batch.object_ids, flat.shape[1], purpose).masked_fill(~flat, -1.0)
     values, index = keys.topk(min(most, flat.shape[1]), dim=1)

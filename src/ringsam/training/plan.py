@@ -10,6 +10,7 @@ from ringsam.batch import Sample
 from ringsam.config import Config
 from ringsam.data.records import TwoBoxData
 from ringsam.errors import InputError
+from ringsam.method.orientation import NUM_ORIENTATIONS
 from ringsam.sam.model import Sam
 from ringsam.sam.weights import load_sam
 from ringsam.training.build import build_fabric, build_loader, build_module
@@ -124,11 +125,13 @@ def _measure(sam: Sam, samples: Sequence[Sample], config: Config, fabric: Fabric
 
 
 def cache_bytes(sam: Sam, config: Config, num_images: int) -> int:
-    """What the features kept in memory will take."""
+    """What the features kept in memory will take, at most."""
     if config.hardware.cache_dir:
         return 0
     channels = sam.embedding_dim + (sam.width if config.method.unfreeze_last_k else 0)
-    return min(int(config.hardware.cache_gb * 1e9), num_images * channels * sam.grid**2 * 4)
+    ways = min(NUM_ORIENTATIONS, config.epochs) if config.method.random_orientation else 1
+    wanted = num_images * ways * channels * sam.grid**2 * 4
+    return min(int(config.hardware.cache_gb * 1e9), wanted)
 
 
 def _gib(size: int) -> str:
