@@ -14,11 +14,12 @@ def test_a_second_process_is_refused_while_the_first_trains_and_let_in_when_it_d
     out = tmp_path / "run"
     first = started("train", disc_data, *train_flags(sam_folder, out, num_epochs=400))
     wait_for((out / "checkpoints" / "epoch=0000.ckpt").exists, seconds=240)
-    for command in (("resume", out), ("train", disc_data, *train_flags(sam_folder, out, num_epochs=1))):  # fmt: skip
-        second = ringsam(*command)
+    resumed = ringsam("resume", out)
+    trained = ringsam("train", disc_data, *train_flags(sam_folder, out, num_epochs=1))
+    for second in (resumed, trained):
         assert second.returncode == 2, second.stderr
         assert str(out) in second.stderr and "Traceback" not in second.stderr
-    assert "another process is training in it" in ringsam("resume", out).stderr
+    assert "another process is training in it" in resumed.stderr
     assert first.poll() is None  # it was not disturbed
     first.kill()
     first.wait()
