@@ -25,7 +25,7 @@ from ringsam.predict import Predictor, load_of_run
 from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam
 from ringsam.training.build import build_module
-from ringsam.training.checkpoint import checkpoints_in, read_checkpoint
+from ringsam.training.checkpoint import checkpoints_in, is_within_epoch, read_checkpoint
 from ringsam.training.module import load_towers
 
 ENCODER = "vision_encoder."
@@ -48,7 +48,7 @@ def encoders(folder: RunFolder) -> list[dict[str, Tensor]]:
     """The encoder's weights before the first epoch and after each."""
     original = encoder_in(folder.original)
     adaptation = build_module(load_sam(folder.original), folder.read_config()).adaptation
-    kept = [path for path in checkpoints_in(folder.checkpoints) if "-step=" not in path.name]
+    kept = [path for path in checkpoints_in(folder.checkpoints) if not is_within_epoch(path)]
     if len(kept) != len(folder.read_epochs()):
         mend = "train it anew by benchmarks.recipes --keep-epochs, with another --runs"
         raise InputError(f"{folder.path}: keeps {len(kept)} of its epochs' checkpoints; {mend}")

@@ -33,11 +33,12 @@ def one_optimizer_step(adaptation: Adaptation, **changes) -> None:
     adaptation.update_teacher()
 
 
+@pytest.mark.parametrize("random_orientation", [False, True])
 @pytest.mark.parametrize("prompts", ["ring", "box", "box+core", "mixed"])
-def test_the_ground_truth_never_changes_loss_or_gradients(prompts):
+def test_the_ground_truth_never_changes_loss_or_gradients(prompts, random_orientation):
     seen = []
     for change in (lambda m: m, lambda m: ~m, lambda m: None):
-        adaptation = build(prompts=prompts)
+        adaptation = build(prompts=prompts, random_orientation=random_orientation)
         batch = disc_batch()
         batch = replace(batch, gt_masks=change(batch.gt_masks))
         output = adaptation.step(batch, DRAWS)

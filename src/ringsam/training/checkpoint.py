@@ -85,7 +85,7 @@ def newest_checkpoint(
         except InputError as error:
             refused.append(str(error))
             continue
-        if "-step=" not in path.name or made_with == batches:
+        if not is_within_epoch(path) or made_with == batches:
             return path, refused
         refused.append(f"{path}: lies within an epoch, which other batches would not go on with")
     return None, refused
@@ -99,6 +99,11 @@ def num_epochs_of(checkpoint: Path) -> int:
 def checkpoints_in(folder: Path) -> list[Path]:
     """The oldest first; one within an epoch stands before the one at its end."""
     return sorted(folder.glob("*.ckpt"))
+
+
+def is_within_epoch(path: Path) -> bool:
+    """Whether a signal had this checkpoint written; the others are made at an epoch's end."""
+    return "-step=" in path.name
 
 
 def remove_checkpoint(path: Path) -> None:
