@@ -10,15 +10,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from disc_data import write_disc_data, write_tiny_sam
 from documents.pages import fences
 from filelock import FileLock
+from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator
 from PIL import Image
 
 import ringsam.pages
 from ringsam.cli import main
 from ringsam.config import Config
+from ringsam.method.adaptation import Adaptation
 from ringsam.runs import RunFolder
+from ringsam.sam import pretrained
 from ringsam.training import no_signal, space
 from ringsam.training.run import train
 
@@ -99,6 +103,14 @@ def be_offline(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
 
+def misspell_the_weights(monkeypatch):
+    def answer(name, **_):  # transformers' words where the hub knows no such name
+        raise OSError(f"{name} is not a local folder and is not a valid model identifier listed")
+
+    monkeypatch.setattr(pretrained, "_refuse_unreachable_hub", lambda name: None)
+    monkeypatch.setattr(pretrained.SamConfig, "get_config_dict", answer)
+
+
 def write_a_hostile_file(monkeypatch):
     Path("downloaded.pth").write_bytes(pickle.dumps(Path, protocol=2))
 
@@ -126,6 +138,18 @@ def train_and_redraw(monkeypatch):
 
 def trust_nothing(monkeypatch):
     monkeypatch.setattr(no_signal, "LEAST_STEPS", 4)
+
+
+def hide_the_gpus(monkeypatch):
+    for accelerator in (CUDAAccelerator, MPSAccelerator):
+        monkeypatch.setattr(accelerator, "is_available", lambda: False)
+
+
+def fill_the_memory(monkeypatch):
+    def refuse(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(Adaptation, "step", refuse)
 
 
 def fill_the_disk(monkeypatch):
@@ -164,11 +188,14 @@ TROUBLES: dict[str, Callable[[pytest.MonkeyPatch], object]] = {
     "A stack of images": save_a_stack,
     "Nothing is drawn yet": draw_nothing,
     "The weights are not on this machine": be_offline,
+    "The hub refuses the name": misspell_the_weights,
     "Weights are refused": write_a_hostile_file,
     "The run folder is taken": write_a_run,
     "Another process is training in it": hold_the_run,
     "The data changed since the run was started": train_and_redraw,
     "Training stops: nothing to learn from": trust_nothing,
+    "No GPU is found": hide_the_gpus,
+    "Memory runs out": fill_the_memory,
     "The disk is too small": fill_the_disk,
     "A setting is not known": misspell_a_setting,
     "There are no masks to compare with": forget_the_masks,
@@ -183,7 +210,13 @@ def test_every_command_of_the_page_is_provoked():
 
 def trains(title: str) -> bool:
     """Whether it takes a real, if tiny, run to come to it."""
-    return TROUBLES[title] in (hold_the_run, train_and_redraw, trust_nothing, forget_the_masks)
+    return TROUBLES[title] in (
+        hold_the_run,
+        train_and_redraw,
+        trust_nothing,
+        fill_the_memory,
+        forget_the_masks,
+    )
 
 
 @pytest.mark.parametrize(
