@@ -40,9 +40,9 @@ def shapes_unchecked():
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory, disc_data) -> Path:
-    """What the pages take for granted: images with boxes, others with masks, labels of a tool, weights, a finished run."""
+    """What the pages take for granted: images with boxes, others with masks, new ones, labels of a tool, weights, a finished run."""
     folder = tmp_path_factory.mktemp("prepared")
-    for name in ("my_images", "my_test_images"):
+    for name in ("my_images", "my_test_images", "new_images"):
         shutil.copytree(disc_data, folder / name)
     (folder / "my_test_images/two_boxes.json").unlink()
     write_labels_of_tools(folder)
@@ -74,15 +74,18 @@ def cut_sample(folder: Path, part: str, labels: str, *, per_image: int = 3) -> P
 
 
 def write_labels_of_tools(folder: Path) -> None:
-    """A table with both boxes of each object, COCO with one box of each, and COCO with their outlines."""
+    """Tables with both boxes and with one box of each object, COCO with one box of each, and COCO with their outlines."""
     content = json.loads((folder / "my_images/two_boxes.json").read_text(encoding="utf-8"))
     names = {row["id"]: row["file_name"] for row in content["images"]}
     corners = ("x1", "y1", "x2", "y2")
-    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["image_file", *(f"{m}_boxes_{c}" for m in ("max", "min") for c in corners)])
-        for row in content["annotations"]:
-            table.writerow([names[row["image_id"]], *row["big_box"], *row["small_box"]])
+    both = ["file_name", *(f"{name}_{corner}" for name in ("big", "small") for corner in corners)]
+    for name, columns in (("labels.csv", both), ("boxes.csv", ["file_name", *corners])):
+        with (folder / name).open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(columns)
+            for row in content["annotations"]:
+                cells = [names[row["image_id"]], *row["big_box"], *row["small_box"]]
+                table.writerow(cells[: len(columns)])
     outlines = json.loads((folder / "my_test_images/annotations.json").read_text(encoding="utf-8"))
     for row in outlines["annotations"]:
         del row["big_box"], row["small_box"]
