@@ -1,13 +1,19 @@
 """`ringsam bench`: its table, its drawing, and the command end to end."""
 
+import pickle
+import signal
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import Executor, Future
 
 import pytest
 from disc_data import write_disc_data
 
+from ringsam.bench import runs
 from ringsam.bench.plot import draw_gains
+from ringsam.bench.runs import Bench, bench
 from ringsam.bench.table import Row, grouped, lines_of
 from ringsam.cli import main
+from ringsam.errors import Interrupted
 
 
 def row(recipe: str, seed: int, adapted: float) -> Row:
@@ -57,3 +63,38 @@ def test_a_set_that_is_not_there_is_named(tmp_path, capsys):
     flags = ["--out", str(tmp_path / "bench"), "--data", "disks"]
     assert main(["bench", str(tmp_path), *flags]) == 2
     assert "no data set disks" in capsys.readouterr().err
+
+
+class Here(Executor):
+    """What is submitted is done at once, in this process."""
+
+    def submit(self, called, *arguments):
+        made = Future()
+        try:
+            made.set_result(called(*arguments))
+        except BaseException as error:
+            made.set_exception(error)
+        return made
+
+
+def test_an_interrupt_ends_the_run_at_hand_and_no_other_begins(tmp_path, monkeypatch):
+    begun = []
+
+    def interrupted(data, recipe, seed, wanted):
+        begun.append((seed, signal.getsignal(signal.SIGINT)))
+        raise pickle.loads(pickle.dumps(Interrupted(signal.SIGINT, "go on")))
+
+    before = signal.getsignal(signal.SIGINT)
+    write_disc_data(tmp_path / "root" / "discs" / "train", num_images=1)
+    write_disc_data(tmp_path / "root" / "discs" / "test", num_images=1)
+    monkeypatch.setattr(runs, "worker_pool", lambda jobs, prepare: Here())
+    monkeypatch.setattr(runs, "run_rows", interrupted)
+    wanted = Bench(tmp_path / "root", ["seed"], [0, 1, 2], 1, tmp_path / "runs", "nano")
+    try:
+        with pytest.raises(Interrupted, match="SIGINT: go on") as stopped:
+            bench(wanted, tmp_path / "runs" / "table.md", "ringsam bench")
+        assert stopped.value.exit_code == 130
+        assert begun == [(0, signal.default_int_handler)]
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # idle
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -33,8 +33,12 @@ class Interrupted(RuntimeError):
     """A signal ended the run, at a place from which it can go on."""
 
     def __init__(self, signal_number: int, message: str) -> None:
-        super().__init__(f"{signal.Signals(signal_number).name}: {message}")
+        super().__init__(signal_number, message)  # as another process makes it anew
         self.exit_code = 128 + signal_number
+
+    def __str__(self) -> str:
+        number, message = self.args
+        return f"{signal.Signals(number).name}: {message}"
 
 
 def how_to_install(extra: str) -> str:

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from multiprocessing import get_context
 from operator import attrgetter
 from pathlib import Path
@@ -60,20 +62,24 @@ def bench(wanted: Bench, table: Path, command: str) -> Path:
 
     Raises InputError where a set lacks a part, and where a finished run has other settings.
     """
-    runs = [
+    sets = data_sets(wanted.root, wanted.data)
+    runs = (
         (data, recipe, seed)
         for seed in wanted.seeds
-        for data in data_sets(wanted.root, wanted.data)
+        for data in sets
         for recipe in wanted.recipes
         if seed == wanted.seeds[0] or recipe not in (GRABCUT, *wanted.once)
-    ]
+    )
     rows: list[Row] = []
-    with worker_pool(wanted.jobs, wanted.prepare) as pool:
-        for run in as_completed([pool.submit(run_rows, *one, wanted) for one in runs]):
-            if run.exception():
-                pool.shutdown(cancel_futures=True)
-            rows += run.result()
-            write_tables(sorted(rows, key=partial(_place, wanted=wanted)), table, command)
+    with worker_pool(wanted.jobs, partial(_await_run, wanted.prepare)) as pool:
+        # No more than there are processes: what is queued would still run after an interrupt
+        running = {pool.submit(_work, *one, wanted) for one in islice(runs, wanted.jobs)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for run in done:
+                rows += run.result()
+                write_tables(sorted(rows, key=partial(_place, wanted=wanted)), table, command)
+            running |= {pool.submit(_work, *one, wanted) for one in islice(runs, len(done))}
     return table
 
 
@@ -88,6 +94,22 @@ def _begin(threads: int, prepare: Callable[[], None] | None) -> None:
     torch.set_num_threads(threads)
     if prepare:
         prepare()
+
+
+def _await_run(prepare: Callable[[], None] | None) -> None:
+    """Ctrl-C is for runs: a process that dies without one would have the pool end the others at once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if prepare:
+        prepare()
+
+
+def _work(data: Path, recipe: str, seed: int, wanted: Bench) -> list[Row]:
+    """`run_rows`, which Ctrl-C ends."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return run_rows(data, recipe, seed, wanted)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def data_sets(root: Path, names: Sequence[str] | None) -> list[Path]:
