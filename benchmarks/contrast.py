@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from benchmarks.recipes import fit_in_folder
 from benchmarks.tables import RESULTS, data_sets, publish
 from ringsam.batch import Batch, collate
-from ringsam.bench.runs import read_miou
+from ringsam.bench.scores import read_miou
 from ringsam.config import Config, read_recipe
 from ringsam.data.dataset import read_two_boxes
 from ringsam.draws import Draws

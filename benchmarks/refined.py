@@ -17,7 +17,8 @@ from typing import NamedTuple
 import tyro
 
 from benchmarks.tables import RESULTS, data_sets, finished_runs, publish
-from ringsam.bench.runs import grabcut_miou, read_miou, worker_pool
+from ringsam.bench.runs import worker_pool
+from ringsam.bench.scores import grabcut_miou, read_miou
 from ringsam.config import PromptPolicy, Refinement
 
 

@@ -20,7 +20,8 @@ from scipy.stats import spearmanr
 
 from benchmarks.recipes import fit_in_folder
 from benchmarks.tables import RESULTS, data_sets, publish
-from ringsam.bench.runs import read_miou, refuse_other_settings
+from ringsam.bench.runs import refuse_other_settings
+from ringsam.bench.scores import read_miou
 from ringsam.config import Config, read_recipe
 from ringsam.data.dataset import read_two_boxes
 from ringsam.files import write_folder, write_json

@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from benchmarks.tables import RESULTS, data_sets, publish
-from ringsam.bench.runs import grabcut
+from ringsam.bench.scores import grabcut
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.images import read_image
 from ringsam.data.records import ImageRecord, decode_masks

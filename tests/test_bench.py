@@ -1,19 +1,28 @@
 """`ringsam bench`: its table, its drawing, and the command end to end."""
 
+import json
 import pickle
 import signal
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import Executor, Future
+from types import SimpleNamespace
 
 import pytest
 from disc_data import write_disc_data
 
-from ringsam.bench import runs
+from ringsam.bench import runs, scores
 from ringsam.bench.plot import draw_gains
-from ringsam.bench.runs import Bench, bench
+from ringsam.bench.runs import Bench, bench, finish_run
+from ringsam.bench.scores import grabcut_miou, read_miou
+from ringsam.bench.sets import data_sets
 from ringsam.bench.table import Row, grouped, lines_of
 from ringsam.cli import main
-from ringsam.errors import Interrupted
+from ringsam.config import Config
+from ringsam.data.dataset import read_two_boxes
+from ringsam.errors import InputError, Interrupted
+from ringsam.runs import RunFolder
+from ringsam.training.memory import smaller
+from ringsam.training.run_lock import lock_run
 
 
 def row(recipe: str, seed: int, adapted: float) -> Row:
@@ -65,6 +74,85 @@ def test_a_set_that_is_not_there_is_named(tmp_path, capsys):
     assert "no data set disks" in capsys.readouterr().err
 
 
+@pytest.fixture
+def discs(tmp_path):
+    """A data set with both parts."""
+    for part in ("train", "test"):
+        write_disc_data(tmp_path / "root" / "discs" / part, num_images=2)
+    return tmp_path / "root" / "discs"
+
+
+def test_folders_without_both_parts_are_left_out_and_told(discs, capsys):
+    write_disc_data(discs.parent / "untested" / "train", num_images=1)
+    (discs.parent / "empty" / "train").mkdir(parents=True)
+    assert data_sets(discs.parent, None) == [discs]
+    assert "2 folders left out" in (said := capsys.readouterr().out)
+    assert said.endswith(": empty, untested\n")
+
+
+def test_masks_that_import_kept_are_judged_by(discs):
+    score = grabcut_miou(discs)
+    (discs / "test" / "annotations.json").rename(discs / "test" / "two_boxes.json")
+    assert data_sets(discs.parent, ["discs"]) == [discs]
+    assert grabcut_miou(discs) == score
+
+
+def test_a_test_part_without_masks_is_refused_before_anything_is_written(discs, tmp_path, capsys):
+    (discs / "test" / "annotations.json").unlink()
+    assert main(["bench", str(discs.parent), "--out", str(tmp_path / "bench")]) == 2
+    assert "no object has a mask" in capsys.readouterr().err
+    assert not (tmp_path / "bench").exists()
+
+
+def test_an_out_that_cannot_be_made_is_a_user_error(discs, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["bench", str(discs.parent), "--out", str(tmp_path / "file" / "bench")]) == 2
+    assert "cannot be made: Not a directory; give another --out" in capsys.readouterr().err
+
+
+def finished_run(discs, path, config):
+    folder = RunFolder(path)
+    folder.create()
+    lock_run(folder, read_two_boxes(discs / "train"), discs / "train", config)
+    folder.write_config(smaller(config))  # as training does where memory runs out
+    folder.adapted.mkdir()
+    return folder
+
+
+def test_a_finished_run_is_read_though_memory_made_its_batches_smaller(discs, tmp_path):
+    folder = finished_run(discs, tmp_path / "run", Config())
+    finish_run(folder, discs, Config())
+    with pytest.raises(InputError, match=r"(?s)other settings.*\nepochs: was 10, is 3$"):
+        finish_run(folder, discs, Config(epochs=3))
+
+
+def test_a_run_that_learned_from_other_labels_is_refused(discs, tmp_path):
+    folder = finished_run(discs, tmp_path / "run", Config())
+    labels = discs / "train" / "two_boxes.json"
+    labels.write_text(labels.read_text() + "\n")
+    with pytest.raises(InputError, match=r"(?s)other labels.*two_boxes\.json: was changed$"):
+        finish_run(folder, discs, Config())
+
+
+def test_a_figure_is_measured_anew_where_the_test_labels_are_not_those_it_was_measured_on(
+    discs, tmp_path, monkeypatch
+):
+    measured = []
+
+    def evaluate(weights, labels, **asked):
+        measured.append(labels)
+        return SimpleNamespace(zero_shot=SimpleNamespace(miou=len(measured) / 10))
+
+    monkeypatch.setattr(scores, "evaluate", evaluate)
+    kept = tmp_path / "adapted-box.json"
+    kept.write_text('{"miou": 0.9}')  # by an older version
+    figures = [read_miou(kept, tmp_path, discs, "box") for _ in range(2)]
+    labels = discs / "test" / "annotations.json"
+    labels.write_text(labels.read_text() + "\n")
+    assert [*figures, read_miou(kept, tmp_path, discs, "box")] == [0.1, 0.1, 0.2]
+    assert json.loads(kept.read_text())["miou"] == 0.2 and measured == [labels] * 2
+
+
 class Here(Executor):
     """What is submitted is done at once, in this process."""
 
@@ -77,7 +165,7 @@ class Here(Executor):
         return made
 
 
-def test_an_interrupt_ends_the_run_at_hand_and_no_other_begins(tmp_path, monkeypatch):
+def test_an_interrupt_ends_the_run_at_hand_and_no_other_begins(discs, tmp_path, monkeypatch):
     begun = []
 
     def interrupted(data, recipe, seed, wanted):
@@ -85,11 +173,9 @@ def test_an_interrupt_ends_the_run_at_hand_and_no_other_begins(tmp_path, monkeyp
         raise pickle.loads(pickle.dumps(Interrupted(signal.SIGINT, "go on")))
 
     before = signal.getsignal(signal.SIGINT)
-    write_disc_data(tmp_path / "root" / "discs" / "train", num_images=1)
-    write_disc_data(tmp_path / "root" / "discs" / "test", num_images=1)
     monkeypatch.setattr(runs, "worker_pool", lambda jobs, prepare: Here())
     monkeypatch.setattr(runs, "run_rows", interrupted)
-    wanted = Bench(tmp_path / "root", ["seed"], [0, 1, 2], 1, tmp_path / "runs", "nano")
+    wanted = Bench(discs.parent, ["seed"], [0, 1, 2], 1, tmp_path / "runs", "nano")
     try:
         with pytest.raises(Interrupted, match="SIGINT: go on") as stopped:
             bench(wanted, tmp_path / "runs" / "table.md", "ringsam bench")

@@ -78,7 +78,7 @@ def test_every_row_of_the_comparison_is_made_once_and_then_read(tmp_path, sam_fo
     written = weights.stat().st_mtime_ns
     main(arguments)
     assert weights.stat().st_mtime_ns == written
-    with pytest.raises(InputError, match="epochs is 3, not 1"):
+    with pytest.raises(InputError, match="epochs: was 3, is 1"):
         main(replace(arguments, epochs=1))
 
 

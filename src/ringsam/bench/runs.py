@@ -1,7 +1,5 @@
 """Data sets x recipes x seeds: train from two boxes, evaluate on the test masks, one table; a finished run is read, not run again."""
 
-import hashlib
-import json
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -10,22 +8,20 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from multiprocessing import get_context
-from operator import attrgetter
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from ringsam.bench.table import GRABCUT, Row, write_tables
-from ringsam.config import Config, PromptPolicy, Refinement, read_recipe, setting_names
-from ringsam.data.colour_model import Pixels, colour_mask
-from ringsam.data.dataset import read_two_boxes
-from ringsam.data.records import ImageRecord, decode_masks, read_pixels
+from ringsam.bench.scores import grabcut_miou, read_miou
+from ringsam.bench.sets import data_sets
+from ringsam.bench.table import GRABCUT, Row, make_folder, write_tables
+from ringsam.config import Config, PromptPolicy, read_recipe, settings
+from ringsam.data.dataset import find_annotations
+from ringsam.digests import sha256
 from ringsam.errors import InputError
-from ringsam.evaluation.evaluate import evaluate
-from ringsam.files import write_json
-from ringsam.metrics import Masks, iou
+from ringsam.provenance import read_note
 from ringsam.runs import RunFolder
+from ringsam.training.changes import changed_settings
 from ringsam.training.run import resume, train
 
 PROTOCOLS: tuple[PromptPolicy, ...] = ("box", "box+core")
@@ -60,9 +56,10 @@ class Bench:
 def bench(wanted: Bench, table: Path, command: str) -> Path:
     """Run what is missing; the table is written anew after each run, as CSV, Markdown and SVG. Returns the Markdown.
 
-    Raises InputError where a set lacks a part, and where a finished run has other settings.
+    Raises InputError where no set has both parts, and where a finished run had other settings or labels.
     """
     sets = data_sets(wanted.root, wanted.data)
+    make_folder(table.parent)
     runs = (
         (data, recipe, seed)
         for seed in wanted.seeds
@@ -112,18 +109,6 @@ def _work(data: Path, recipe: str, seed: int, wanted: Bench) -> list[Row]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def data_sets(root: Path, names: Sequence[str] | None) -> list[Path]:
-    """The folders of `root` with a `train` and a `test` part, in order; those of `names` only, where given."""
-    if not root.is_dir():
-        raise InputError(f"{root}: is not a folder; it holds one folder a data set")
-    found = {path.name: path for path in sorted(root.iterdir()) if (path / "train").is_dir()}
-    missing = [name for name in names or () if name not in found]
-    if missing or not found:
-        mend = "each set is a folder with train/two_boxes.json and test/annotations.json"
-        raise InputError(f"{root}: no data set {', '.join(missing) or 'at all'}; {mend}")
-    return [path for name, path in found.items() if names is None or name in names]
-
-
 def run_rows(data: Path, recipe: str, seed: int, wanted: Bench) -> list[Row]:
     """One run, evaluated with the big box alone and with both boxes."""
     if recipe == GRABCUT:
@@ -163,9 +148,11 @@ def settings_of(recipe: str, seed: int, wanted: Bench) -> Config:
 def finish_run(
     folder: RunFolder, data: Path, config: Config, comparison: Comparison | None = None
 ) -> None:
-    """Train what is missing; a folder with other settings is refused, for its figures are another row's."""
+    """Train what is missing; a folder with other settings or labels is refused, for its figures are another row's."""
+    labels = find_annotations(data / "train")
     if folder.is_run():
         refuse_other_settings(folder, config)
+        _refuse_other_labels(folder, labels)
     if folder.adapted.is_dir():
         return
     if comparison and comparison.train:
@@ -173,56 +160,30 @@ def finish_run(
     elif folder.is_run():
         resume(folder.path)
     else:
-        train(data / "train" / "two_boxes.json", folder.path, config)
+        train(labels, folder.path, config)
 
 
 def refuse_other_settings(folder: RunFolder, config: Config) -> None:
-    """Stop where the folder's settings are not the ones asked for."""
-    found = folder.read_config()
-    differing = [
-        f"{name} is {attrgetter(name)(found)}, not {attrgetter(name)(config)}"
-        for name in setting_names()
-        if attrgetter(name)(found) != attrgetter(name)(config)
-    ]
-    if differing:
-        mend = "give another --runs, or remove the folder"
-        raise InputError(
-            f"{folder.path}: was run with other settings: {', '.join(differing)}; {mend}"
-        )
+    """Stop where the folder's settings, but for how and where it ran, are not the ones asked for."""
+    _refuse(folder, "settings", changed_settings(settings(folder.read_config()), config))
 
 
-def grabcut(record: ImageRecord, pixels: Pixels) -> Masks:
-    """The colour model's own masks, from both boxes: what a person would use without any model."""
-    pairs = zip(record.big_boxes, record.small_boxes, strict=True)
-    return torch.from_numpy(np.stack([colour_mask(pixels, *pair) for pair in pairs]))
+def _refuse_other_labels(folder: RunFolder, labels: Path) -> None:
+    """Stop where the run says that it learned from other labels; a comparison's says nothing."""
+    note = read_note(folder)
+    if note and sha256(labels) not in note.labels.values():
+        _refuse(folder, "labels", [f"{labels}: was changed"])
 
 
-def grabcut_miou(data: Path) -> float:
-    """mIoU of the colour model's own masks of the test objects."""
-    scores = []
-    for record in read_two_boxes(data / "test" / "annotations.json").with_objects().images:
-        truth = decode_masks(record)
-        if truth is None:
-            raise InputError(f"{data / 'test'}: has no masks to compare with")
-        scores.append(iou(grabcut(record, read_pixels(record)), truth))
-    return float(torch.cat(scores).mean())
-
-
-def read_miou(
-    path: Path, weights: Path, data: Path, prompts: PromptPolicy, refine: Refinement = "none"
-) -> float:
-    """mIoU of these weights on the test masks, from the file if it was measured before; else measured and kept there."""
-    if not path.is_file():
-        labels = data / "test" / "annotations.json"
-        evaluation = evaluate(weights, labels, prompts=prompts, refine=refine)
-        write_json(path, {"miou": evaluation.zero_shot.miou})
-    return float(json.loads(path.read_text(encoding="utf-8"))["miou"])
+def _refuse(folder: RunFolder, other: str, rows: Sequence[str]) -> None:
+    if rows:
+        mend = "remove the folder, or have the runs in another"
+        raise InputError(f"{folder.path}: was run with other {other}; {mend}:", rows)
 
 
 def _digest(folder: RunFolder) -> str:
     """Tells the weights that a run began with from others."""
-    content = (folder.original / "model.safetensors").read_bytes()
-    return hashlib.sha256(content).hexdigest()[:8]
+    return sha256(folder.original / "model.safetensors")[:8]
 
 
 def _place(row: Row, wanted: Bench) -> tuple[str, str, int, int]:

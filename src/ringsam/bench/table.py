@@ -13,6 +13,7 @@ import torch
 
 import ringsam
 from ringsam.bench.plot import draw_gains
+from ringsam.errors import InputError
 from ringsam.files import write_atomically
 
 GRABCUT = "grabcut"  # what the two boxes give without any model
@@ -65,9 +66,16 @@ class Group:
         return (self.mean - self.start) / (self.ceiling - self.start)
 
 
+def make_folder(path: Path) -> None:
+    """Raises InputError where none can be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made: {error.strerror}; give another --out") from error
+
+
 def write_tables(rows: Sequence[Row], table: Path, command: str) -> None:
     """CSV, Markdown and SVG beside one another, each whole or not at all."""
-    table.parent.mkdir(parents=True, exist_ok=True)
     written = io.StringIO()
     writer = csv.DictWriter(written, list(Row.__dataclass_fields__), lineterminator="\n")
     writer.writeheader()
