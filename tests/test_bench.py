@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shlex
 import signal
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import Executor, Future
@@ -54,6 +55,26 @@ def test_the_drawing_has_a_dot_for_each_recipe_of_each_line_and_dots_lie_by_thei
     }
     assert list(found) == ["seed: -0.0100", "best: +0.0200", "best: +0.0300"]
     assert found["seed: -0.0100"] < found["best: +0.0200"] < found["best: +0.0300"]
+
+
+def test_the_tables_command_makes_the_same_table(discs, tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def write_nothing(wanted, table, command):
+        asked.append((wanted, command))
+        table.parent.mkdir(exist_ok=True)
+        table.touch()
+        return table
+
+    monkeypatch.setattr(runs, "bench", write_nothing)
+    own = ["--weights", "my sam.pth", "--input_size", "256", "--data", "discs", "--jobs", "2"]
+    out = ["--out", str(tmp_path / "it's here")]
+    for flags in (own, ["--seeds", "4", "5", "--recipes", "seed"], []):
+        assert main(["bench", str(discs.parent), *out, *flags]) == 0
+        (wanted, typed) = asked.pop()
+        assert main(shlex.split(typed)[1:]) == 0
+        assert asked.pop() == (wanted, typed)
+    assert typed == f"ringsam bench {discs.parent} {shlex.join(out)}"
 
 
 @pytest.mark.slow

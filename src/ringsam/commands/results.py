@@ -1,6 +1,7 @@
 """The commands of what a run gives: evaluate, bench, report, predict, export."""
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -48,7 +49,9 @@ class BenchArguments:
     recipes: tuple[str, ...] = ("grabcut", "seed", "best")
     """Bundled recipes, YAML files, and grabcut: what the two boxes give without any model."""
     seeds: tuple[int, ...] = (0, 1, 2)
+    """One run each of every recipe; the table has their mean and standard deviation."""
     epochs: int = 5
+    """Passes over the images, the same for every recipe."""
     weights: str = "nano"
     """What each run begins with: anything that `ringsam train --weights` takes."""
     input_size: int | None = None
@@ -69,11 +72,20 @@ def bench(arguments: Annotated[BenchArguments, tyro.conf.arg(name="")]) -> int:
 
     options = {name: value for name, value in vars(arguments).items() if name != "out"}
     wanted = Bench(**options, runs=arguments.out)
-    recipes, seeds = " ".join(wanted.recipes), " ".join(map(str, wanted.seeds))
-    typed = f"ringsam bench {wanted.root} --out {wanted.runs} --recipes {recipes} --seeds {seeds}"
-    table = run_bench(wanted, arguments.out / "table.md", f"{typed} --epochs {wanted.epochs}")
+    table = run_bench(wanted, arguments.out / "table.md", _as_typed(arguments))
     print(table.read_text(encoding="utf-8"), end="")
     return 0
+
+
+def _as_typed(arguments: BenchArguments) -> str:
+    """The command that makes the same table: what differs from the defaults."""
+    words = ["ringsam", "bench", str(arguments.root)]
+    for option in fields(arguments)[1:]:
+        value = getattr(arguments, option.name)
+        if value != option.default:
+            values = value if isinstance(value, tuple) else (value,)
+            words += [f"--{option.name}", *map(str, values)]
+    return shlex.join(words)
 
 
 def report(run: Folder) -> int:
