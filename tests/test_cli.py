@@ -12,7 +12,7 @@ from tiny import tiny_sam
 import ringsam
 import ringsam.commands
 from ringsam.cli import COMMANDS, main
-from ringsam.commands.arguments import Folder
+from ringsam.commands.arguments import Data
 from ringsam.errors import InputError
 from ringsam.sam.weights import save_folder
 
@@ -76,6 +76,19 @@ def test_every_command_explains_its_arguments(capsys, name):
     assert exit.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith(f"usage: ringsam {name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [("predict", "RUN IMAGES"), ("evaluate", "RUN DATA"), ("import", "LABELS"), ("train", "DATA")],
+)
+def test_what_has_no_flag_is_called_by_its_name(capsys, name, named):
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: ringsam {name} [-h] [OPTIONS] {named}\n")
+    with pytest.raises(SystemExit):
+        main([name])
+    assert set(named.split()) <= set(capsys.readouterr().err.split())
 
 
 def test_the_help_of_train_shows_settings_with_their_defaults(capsys):
@@ -144,7 +157,7 @@ def test_export_writes_and_says_so(capsys, tmp_path):
     [(InputError("no", ["row"]), 2, "no\nrow"), (KeyboardInterrupt(), 130, "interrupted")],
 )
 def test_what_stops_a_command_becomes_an_exit_code(capsys, monkeypatch, raised, code, said):
-    def stop(data: Folder) -> int:
+    def stop(data: Data) -> int:
         raise raised
 
     monkeypatch.setattr(ringsam.commands, "check", stop)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 import tyro
 from pydantic import ValidationError
 
-from ringsam.commands.arguments import Folder
+from ringsam.commands.arguments import Data, Run
 from ringsam.config import DEFAULT_RECIPE, Config, Precision, read_recipe
 from ringsam.errors import InputError
 
@@ -16,7 +16,7 @@ from ringsam.errors import InputError
 class DoctorArguments:
     """Take one dry step on the data at hand and show that each part of the method does what it should."""
 
-    data: Folder
+    data: Data
     """A folder with images/ and two_boxes.json (else annotations.json), or the JSON itself."""
     config: Annotated[Config, tyro.conf.arg(name="")] = field(default_factory=Config)
     recipe: str = DEFAULT_RECIPE
@@ -69,7 +69,7 @@ def doctor(arguments: list[str]) -> int:
 
 
 def resume(
-    run: Folder,
+    run: Run,
     devices: int | None = None,
     precision: Precision | None = None,
     allow_change: bool = False,

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from ringsam.commands.arguments import Folder
+from ringsam.commands.arguments import Data, Images, Labels, Run
 from ringsam.config import Refinement
 
 
 def import_(
-    source: Folder,
+    source: Labels,
     out: Path,
     images: Path | None = None,
     single_boxes: bool = False,
@@ -30,7 +30,7 @@ def import_(
 
 
 def annotate(
-    images: Folder,
+    images: Images,
     out: Path,
     weights: str = "nano",
     refine: Refinement = "none",
@@ -54,8 +54,8 @@ def annotate(
 
 
 def review(
-    run: Folder,
-    images: Folder,
+    run: Run,
+    images: Images,
     boxes: Path,
     out: Path,
     refine: Refinement = "none",
@@ -79,7 +79,7 @@ def review(
     return 0
 
 
-def check(data: Folder, fix: bool = False) -> int:
+def check(data: Data, fix: bool = False) -> int:
     """List every bad row of a data set: file, object, reason, mend.
 
     Args:

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import tyro
 
-from ringsam.commands.arguments import Folder
+from ringsam.commands.arguments import Data, Images, Root, Run
 from ringsam.config import ExportFormat, MaskFormat, PromptPolicy, Refinement
 
 
 def evaluate(
-    run: Folder,
-    data: Folder,
+    run: Run,
+    data: Data,
     prompts: PromptPolicy = "box",
     refine: Refinement = "none",
     json: Path | None = None,
@@ -42,7 +42,7 @@ def evaluate(
 class BenchArguments:
     """What to compare."""
 
-    root: Folder
+    root: Root
     """One folder a data set, each with train/two_boxes.json and test/annotations.json, and their images/."""
     out: Path
     """Where the runs and the table go."""
@@ -88,7 +88,7 @@ def _as_typed(arguments: BenchArguments) -> str:
     return shlex.join(words)
 
 
-def report(run: Folder) -> int:
+def report(run: Run) -> int:
     """Write one offline page: curves, table, best and worst objects.
 
     Args:
@@ -102,8 +102,8 @@ def report(run: Folder) -> int:
 
 
 def predict(
-    run: Folder,
-    images: Folder,
+    run: Run,
+    images: Images,
     boxes: Path,
     out: Path,
     prompts: PromptPolicy = "box",
@@ -129,7 +129,7 @@ def predict(
 
 
 def export(
-    run: Folder,
+    run: Run,
     to: ExportFormat,
     out: Path | None = None,
     rank: int | None = None,
