@@ -144,7 +144,7 @@ def test_a_key_like_no_other_gets_no_guess(tmp_path):
         ("method: {unfreeze_last_k: -1}", "method.unfreeze_last_k"),
         ("method: {prompts: circle}", "method.prompts"),
         ("method: {train_neck: perhaps}", "method.train_neck"),
-        ("method: {kept: teacher, ema_decay: 1}", "method"),
+        ("method: {kept: teacher, ema_decay: 1}", "method.kept teacher: with"),
         ("method: 5", "method"),
         ("optim: {lr_head: [1, 2]}", "optim.lr_head"),
         ("optim: {weight_decay: -1}", "optim.weight_decay"),

@@ -96,13 +96,18 @@ class MethodConfig:
     @model_validator(mode="after")
     def _votes_leave_the_teacher_a_share(self) -> "MethodConfig":
         if self.colour_vote + self.shape_vote > 1:
-            raise ValueError("colour_vote and shape_vote are shares, together at most 1")
+            votes = (
+                f"method.colour_vote {self.colour_vote:g} and method.shape_vote {self.shape_vote:g}"
+            )
+            raise ValueError(f"{votes}: shares, together at most 1; lower one")
         return self
 
     @model_validator(mode="after")
     def _a_kept_teacher_learns(self) -> "MethodConfig":
         if self.kept == "teacher" and self.ema_decay == 1:
-            raise ValueError("kept is teacher, which with ema_decay 1 never moves; take 0.97")
+            raise ValueError(
+                "method.kept teacher: with method.ema_decay 1 it never moves; take 0.97"
+            )
         return self
 
     @property
@@ -209,7 +214,7 @@ def read_config(path: Path) -> Config:
     try:
         return TypeAdapter(Config).validate_python(values)
     except ValidationError as error:
-        rows = [_explain(path, part) for part in error.errors()]
+        rows = [f"{path}: {row}" for row in refusals(error)]
         raise InputError(f"{path}: {len(rows)} setting(s) cannot be used:", rows) from error
 
 
@@ -242,12 +247,22 @@ def setting_names(section: Any = Config, prefix: str = "") -> Iterator[str]:
         yield from setting_names(f.type, f"{prefix}{f.name}.") if nested else [prefix + f.name]
 
 
-def _explain(path: Path, error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
+def refusals(error: ValidationError) -> list[str]:
+    """What of the settings, or of one section of them, cannot be used: a line each, by its dotted name."""
+    return [_explain(_SECTIONS.get(error.title, ()), part) for part in error.errors()]
+
+
+_SECTIONS = {getattr(f.type, "__name__", ""): (f.name,) for f in fields(Config)}
+
+
+def _explain(section: tuple[str, ...], error: Any) -> str:
+    if error["type"] == "value_error":  # several settings together, named in our own words
+        return str(error["ctx"]["error"])
+    key = ".".join(str(part) for part in (*section, *error["loc"]))
     if error["type"] not in ("unexpected_keyword_argument", "extra_forbidden"):
-        return f"{path}: {key}: {error['msg']}, found {_short(error['input'])}"
+        return f"{key}: {error['msg']}, found {_short(error['input'])}"
     near = difflib.get_close_matches(key, list(setting_names()), n=1, cutoff=0.4)
-    return f"{path}: {key}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{key}: no such setting" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def _short(value: object) -> str:

@@ -1,5 +1,8 @@
 """The commands that read a recipe before their flags, and the one that goes on with what they began."""
 
+import contextlib
+import io
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -8,7 +11,7 @@ import tyro
 from pydantic import ValidationError
 
 from ringsam.commands.arguments import Data, Run
-from ringsam.config import DEFAULT_RECIPE, Config, Precision, read_recipe
+from ringsam.config import DEFAULT_RECIPE, Config, Precision, read_recipe, refusals
 from ringsam.errors import InputError
 
 
@@ -92,17 +95,29 @@ def _with_recipe(into: type[Parsed], command: str, arguments: list[str], **requi
     """Settings are the recipe's, which says what differs from the classes' defaults, then the flags'."""
     recipe = _recipe_named_in(arguments) or DEFAULT_RECIPE
     default = into(data=tyro.MISSING, config=read_recipe(recipe), recipe=recipe, **required)
+    printed = io.StringIO()
     try:
-        return tyro.cli(
-            into,
-            prog=f"ringsam {command}",
-            args=arguments,
-            use_underscores=True,
-            default=default,
-        )
-    except ValidationError as error:  # of the outermost settings; tyro shows those of sections
-        rows = [f"--{part['loc'][0]}: {part['msg']}" for part in error.errors()]
-        raise InputError("\n".join(rows)) from error
+        with contextlib.redirect_stderr(printed):
+            return tyro.cli(
+                into,
+                prog=f"ringsam {command}",
+                args=arguments,
+                use_underscores=True,
+                default=default,
+            )
+    except (ValidationError, SystemExit) as error:  # tyro ends where a section is refused
+        refused = _what_refused(error)
+        if refused is None:
+            print(printed.getvalue(), end="", file=sys.stderr)
+            raise
+        raise InputError("\n".join(f"--{row}" for row in refusals(refused))) from error
+
+
+def _what_refused(error: BaseException) -> ValidationError | None:
+    """What the settings' classes said, if it is that for which tyro ended."""
+    if isinstance(error, ValidationError):
+        return error
+    return _what_refused(error.__context__) if error.__context__ else None
 
 
 def _recipe_named_in(arguments: list[str]) -> str | None:
