@@ -1,10 +1,12 @@
 """What the documents say exists."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import ringsam.training.run
 from ringsam.config import read_recipe
 
 ROOT = Path(__file__).parent.parent
@@ -31,3 +33,15 @@ def test_every_recipe_that_the_documents_name_is_there():
     assert named >= {"seed"}
     for name in named:
         read_recipe(name)
+
+
+def test_other_weights_from_python_are_trained_by_the_recipe_best(monkeypatch):
+    trained = []
+    monkeypatch.setattr(ringsam.training.run, "train", lambda data, **how: trained.append(how))
+    _, example, *_ = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL
+    )
+    exec(f"import ringsam\n{example}")
+    best = read_recipe("best")
+    wanted = replace(best, weights="facebook/sam-vit-base", data=trained[0]["config"].data)
+    assert trained[0]["config"] == wanted and wanted.data != best.data

@@ -51,7 +51,7 @@ def test_every_page_stands_in_the_navigation():
 @pytest.mark.slow
 def test_the_site_is_built_without_a_warning_and_holds_the_reference(site):
     reference = (site / "api.html").read_text(encoding="utf-8")
-    for door in ("train", "resume", "load", "evaluate"):
+    for door in ("train", "read_recipe", "resume", "load", "evaluate"):
         assert f'id="ringsam.{door}"' in reference
     assert (site / "results/recipes.html").is_file()
 

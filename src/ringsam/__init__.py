@@ -9,17 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ringsam.config import read_recipe as read_recipe
     from ringsam.evaluation.evaluate import evaluate as evaluate
     from ringsam.predict import load as load
     from ringsam.training.run import resume as resume
     from ringsam.training.run import train as train
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "evaluate", "load", "resume", "train"]
+__all__ = ["__version__", "evaluate", "load", "read_recipe", "resume", "train"]
 
 _DOORS = {  # opened when they are asked for, since what lies behind them is heavy
     "evaluate": "ringsam.evaluation.evaluate",
     "load": "ringsam.predict",
+    "read_recipe": "ringsam.config",
     "resume": "ringsam.training.run",
     "train": "ringsam.training.run",
 }
