@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from ringsam.config import Config, read_config
+from ringsam.data.dataset import read_two_boxes
 from ringsam.errors import InputError
 from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam
@@ -16,6 +17,7 @@ from ringsam.training.build import build_module
 from ringsam.training.checkpoint import read_checkpoint, remove_checkpoint
 from ringsam.training.module import load_towers
 from ringsam.training.run import resume, train
+from ringsam.training.session import FOR_TRYING_OUT, prepare
 
 
 def settings(sam: Path, **method) -> Config:
@@ -31,6 +33,16 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def finished(disc_data, sam_folder, tmp_path_factory) -> RunFolder:
     return RunFolder(train(disc_data, tmp_path_factory.mktemp("runs") / "a", settings(sam_folder)))
+
+
+def test_a_run_of_the_bundled_sam_says_what_to_take_for_results(disc_data, sam_folder, tmp_path):
+    sam, folder = load_sam(sam_folder), RunFolder(tmp_path / "run")
+    boxes = read_two_boxes(disc_data)
+    told = [
+        prepare(folder, boxes, sam, Config(weights=weights)).announcement.splitlines()[1:]
+        for weights in ("nano", str(sam_folder))
+    ]
+    assert told == [[FOR_TRYING_OUT], []]
 
 
 def test_only_what_may_learn_has_learned(finished):

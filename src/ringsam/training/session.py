@@ -100,10 +100,16 @@ def _alone(folder: RunFolder) -> Iterator[None]:
         yield
 
 
+FOR_TRYING_OUT = (
+    "nano is bundled for trying out; for results train with --weights facebook/sam-vit-base"
+)
+
+
 def _announcement(learn: TwoBoxData, held_out: TwoBoxData, config: Config, sam: Sam) -> str:
     aside = f" and {len(held_out.images)} held out" if held_out.images else ""
-    return (
+    run = (
         f"{len(learn.images)} images{aside}, {learn.num_objects} objects "
         f"({learn.num_skipped} images without objects skipped); SAM {config.weights} at "
         f"{sam.input_size} px; prompts {config.method.prompts}; {config.epochs} epochs at rate {encoder_rate(sam, config.optim):.2g}"
     )
+    return f"{run}\n{FOR_TRYING_OUT}" if config.weights == "nano" else run
