@@ -80,6 +80,7 @@ def test_one_image_that_does_not_fit_is_told_with_the_numbers(
     )
     assert int(free.replace(",", "")) > 0
     assert "take a smaller --data.input_size" in said and "Traceback" not in said
+    assert said.endswith("in a new run (another --out)\n")
 
 
 def test_another_error_is_not_taken_for_it(disc_data, sam_folder, tmp_path, refuses):

@@ -135,7 +135,9 @@ def _fit_in_memory(
             device = session.trainer.strategy.root_device
             free, size = free_bytes(device) / 1e6, session.module.adaptation.sam.input_size
             now = f"one image at {size} px; {free:,.0f} MB are free on {device} without it"
-            raise InputError(f"out of memory with {now}; {NOTHING_SMALLER}") from error
+            raise InputError(
+                f"out of memory with {now}; {NOTHING_SMALLER}, in a new run (another --out)"
+            ) from error
         flags = flags_of(shrunk)
         if session.trainer.world_size > 1:
             raise InputError(f"out of memory on one of the ranks; train with {flags}") from error
