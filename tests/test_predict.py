@@ -45,12 +45,19 @@ def test_an_image_without_boxes_has_no_masks(predictor):
     [
         ([[1, 2, 3]], "expected finite rows"),
         ([[1, 2, float("nan"), 4]], "expected finite rows"),
+        ([[1, 2, 3, 4], [1, 2, 3]], "big_boxes: expected finite rows"),
+        ([["left", "top", "right", "bottom"]], "big_boxes: expected finite rows"),
         ([[5, 2, 3, 4]], "x1 < x2"),
     ],
 )
 def test_boxes_that_are_none_are_refused(predictor, boxes, message):
     with pytest.raises(InputError, match=message):
         predictor.predict(IMAGE, boxes)
+
+
+def test_every_box_has_its_id(predictor):
+    with pytest.raises(InputError, match="2 big boxes but 1 object_ids"):
+        predictor.predict(IMAGE, [[1, 2, 30, 30], [5, 5, 20, 20]], object_ids=[7])
 
 
 @pytest.mark.parametrize(

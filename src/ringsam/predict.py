@@ -76,6 +76,8 @@ class Predictor:
         if prompts != "box" or refine == "both_boxes":
             refuse_apart(big, small)
         ids = torch.arange(len(big)) if object_ids is None else torch.as_tensor(object_ids)
+        if len(ids) != len(big):
+            raise InputError(f"{len(big)} big boxes but {len(ids)} object_ids; give one each")
         sample = Sample(
             tensor, frame, frame.boxes_to_input(big), frame.boxes_to_input(small), ids, None
         )
@@ -130,13 +132,15 @@ def as_image(image: object) -> Pixels:
 
 def as_boxes(boxes: object, name: str, frame: Frame) -> Boxes:
     """The boxes as float rows; raises InputError for what is no box or has no part of the image."""
-    tensor = torch.as_tensor(boxes, dtype=torch.float32)
+    expected = f"{name}: expected finite rows [x1, y1, x2, y2]"
+    try:
+        tensor = torch.as_tensor(boxes, dtype=torch.float32)
+    except (TypeError, ValueError) as error:  # rows of unequal length, words
+        raise InputError(f"{expected}, found no array: {error}") from error
     if tensor.numel() == 0:
         return tensor.new_zeros((0, 4))
     if tensor.dim() != 2 or tensor.shape[1] != 4 or not tensor.isfinite().all():
-        raise InputError(
-            f"{name}: expected finite rows [x1, y1, x2, y2], found shape {list(tensor.shape)}"
-        )
+        raise InputError(f"{expected}, found shape {list(tensor.shape)}")
     if (tensor[:, 2:] <= tensor[:, :2]).any():
         raise InputError(f"{name}: every box needs x1 < x2 and y1 < y2")
     width, height = frame.image_width, frame.image_height

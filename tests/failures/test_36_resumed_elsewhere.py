@@ -63,6 +63,32 @@ def test_rates_that_are_changed_are_those_it_goes_on_with(run, tmp_path):
     assert content["lr_schedulers"][0]["base_lrs"][0] == 0.0005
 
 
+@pytest.mark.parametrize("batch_size", [1, 3, 4])
+def test_other_batches_go_over_all_the_images_of_the_next_epoch(run, tmp_path, batch_size):
+    folder = copy_of(run, tmp_path)
+    text = folder.config.read_text().replace("batch_size: 2\n", f"batch_size: {batch_size}\n")
+    folder.config.write_text(text.replace("epochs: 2\n", "epochs: 3\n"))
+    assert main(["resume", str(folder.path), "--allow_change"]) == 0
+    assert [row["num_objects"] for row in folder.read_epochs()] == [18, 18, 18]
+
+
+def test_images_held_out_from_now_on_judge_from_here(run, tmp_path, capsys):
+    folder = copy_of(run, tmp_path)
+    text = folder.config.read_text().replace("held_out: 0.0\n", "held_out: 0.3\n")
+    folder.config.write_text(text.replace("epochs: 2\n", "epochs: 5\n"))
+    (folder.checkpoints / "epoch=0000.ckpt").unlink()
+    assert main(["resume", str(folder.path), "--allow_change"]) == 0
+    assert len(folder.read_epochs()) > 2
+    assert "kept epoch 0" not in capsys.readouterr().out
+
+
+def test_a_head_that_was_not_trained_cannot_be_from_now_on(run, tmp_path, capsys):
+    folder = copy_of(run, tmp_path)
+    folder.config.write_text(folder.config.read_text().replace("alpha: 1.0\n", "alpha: 0.0\n"))
+    assert main(["resume", str(folder.path), "--allow_change"]) == 2
+    assert "had other weights than config.yaml says" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("old", "new", "row"),
     [

@@ -84,8 +84,10 @@ def test_only_the_chosen_part_of_the_encoder_and_the_head_move(unfreeze_last_k, 
     one_optimizer_step(adaptation)
     moved = {n for n, p in adaptation.named_parameters() if not torch.equal(p, before[n])}
     encoder = "sam.model.vision_encoder."
-    frozen_parts = ("sam.model.prompt_encoder", "sam.model.mask_decoder", "sam.model.shared_image")
-    assert not any(name.startswith((*frozen_parts, "reference.")) for name in moved)
+    model = ("prompt_encoder", "mask_decoder", "shared_image")
+    for part in (*(f"sam.model.{name}" for name in model), "frozen.original."):
+        assert any(name.startswith(part) for name in before), part
+        assert not any(name.startswith(part) for name in moved), part
     depth = 3
     for i in range(depth):
         is_trained = unfreeze_last_k == 0 or i >= depth - unfreeze_last_k

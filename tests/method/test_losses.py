@@ -6,8 +6,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ringsam.method.losses import dice_loss, distillation, info_nce, iou_loss, mask_loss
+from ringsam.method.losses import (
+    CHUNK,
+    dice_loss,
+    distillation,
+    info_nce,
+    iou_loss,
+    mask_loss,
+    mask_monitors,
+)
 from ringsam.method.pseudo_labels import PseudoLabels, mask_entropy, mask_to_cells
+from ringsam.metrics import iou
+from ringsam.sam.model import Decoded
 
 
 def unit_rows(num: int, *, seed: int) -> torch.Tensor:
@@ -82,6 +92,22 @@ def test_iou_loss_compares_with_the_true_iou():
     logits = torch.tensor([[[1.0, -1.0, 1.0, -1.0]]])  # IoU 1/3
     loss = iou_loss(torch.tensor([0.5]), logits, targets)
     assert loss.item() == pytest.approx((0.5 - 1 / 3) ** 2, rel=1e-5)
+
+
+def test_monitors_are_means_over_objects_however_many_are_judged_at_a_time():
+    num = CHUNK + 1
+    logits, predicted, targets = torch.randn(num, 1, 4, 4), torch.rand(num), torch.rand(num, 16, 16)
+    found = mask_monitors(Decoded(logits, predicted), targets > 0.5)
+    drawn = F.interpolate(logits, size=16, mode="bilinear")[:, 0]
+    slow = torch.zeros(3)
+    for i in range(num):
+        one, wanted = drawn[i : i + 1], targets[i : i + 1] > 0.5
+        overlap = iou(one > 0, wanted)
+        error = (predicted[i] - overlap) ** 2
+        slow += torch.stack([mask_loss(one, wanted), error[0], overlap[0]]) / num
+    assert [float(found[name]) for name in ("mask_loss", "iou_loss", "miou")] == pytest.approx(
+        slow.tolist(), rel=1e-4
+    )
 
 
 def test_entropy_equals_its_formula_in_nats():

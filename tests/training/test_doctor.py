@@ -59,6 +59,17 @@ def test_bad_data_ends_the_examination(disc_data, sam_folder, tmp_path, capsys):
     ]
 
 
+def test_images_that_all_are_left_out_end_it_too(disc_data, sam_folder, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(disc_data, data)
+    for path in (data / "images").iterdir():
+        path.write_bytes(path.read_bytes()[:200])
+    flags = ["--weights", str(sam_folder), "--data.on_bad", "skip"]
+    assert main(["doctor", str(data), *flags]) == 2
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("bad   data") and last.endswith("no image with objects can be read")
+
+
 def test_a_teacher_that_does_not_follow_is_found(disc_data, sam_folder, monkeypatch):
     monkeypatch.setattr(Adaptation, "update_teacher", lambda _: None)
     assert verdicts(disc_data, settings(sam_folder))["EMA"] == "bad"

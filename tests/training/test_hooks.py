@@ -68,6 +68,7 @@ class Watch(L.Callback):
     gradient_norms: list[float] = field(default_factory=list)
     weights: list[Weights] = field(default_factory=list)  # after each batch, the start first
     optimizer_states: list[list[torch.Tensor]] = field(default_factory=list)
+    counts: dict[str, float] = field(default_factory=dict)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         trainer.optimizers[0].register_step_post_hook(self._note_gradients)
@@ -75,6 +76,9 @@ class Watch(L.Callback):
 
     def on_train_batch_end(self, trainer, pl_module, *_) -> None:
         self._note(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.counts = {name: float(count) for name, count in trainer.callback_metrics.items()}
 
     def _note(self, trainer: L.Trainer, module: AdaptationModule) -> None:
         self.weights.append(learned(module.adaptation))
@@ -162,6 +166,7 @@ def test_a_window_in_which_one_batch_has_signal_makes_its_step(fit, window):
     start, first, second = watch.weights
     assert not moved(start, first)
     assert moved(first, second)
+    assert (watch.counts["num_steps"], watch.counts["num_steps_without_signal"]) == (1, 0)
 
 
 def test_a_window_without_signal_moves_neither_weights_nor_optimizer_nor_teacher(fit, monkeypatch):
@@ -179,6 +184,7 @@ def test_a_window_without_signal_moves_neither_weights_nor_optimizer_nor_teacher
     assert all(torch.equal(old, new) for old, new in zip(stepped, still, strict=True))
     assert any(not torch.equal(old, new) for old, new in zip(still, stepped_again, strict=True))
     assert len(updates) == 2
+    assert (watch.counts["num_steps"], watch.counts["num_steps_without_signal"]) == (3, 1)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])

@@ -134,7 +134,7 @@ def test_out_of_memory_goes_on_with_fewer_images_at_once(
     assert f"from {'epoch=0000.ckpt' if from_epoch else 'the start'}" in printed
     kept = read_config(run.config).optim
     assert (kept.batch_size, kept.accumulate) == (1, 4)
-    assert [row["epoch"] for row in run.read_epochs()] == [1, 2]
+    assert [(row["epoch"], row["num_objects"]) for row in run.read_epochs()] == [(1, 18), (2, 18)]
     if from_epoch == 0:
         asked = settings(sam_folder, batch_size=1)
         asked = type(asked)(**{**vars(asked), "optim": kept})

@@ -31,7 +31,7 @@ def settings(sam, *, epochs: int = 3, rate: float = 1e-3, **data) -> Config:
 
 def judged(monkeypatch, qualities: list[float]) -> None:
     """Have the epochs judged so, the untrained model first."""
-    verdicts = iter(qualities)
+    verdicts = (torch.tensor([quality]) for quality in qualities)
     monkeypatch.setattr(selection.Selection, "_judge", lambda *_: next(verdicts))
 
 
@@ -102,6 +102,29 @@ def test_a_difference_within_the_noise_keeps_the_later_epoch_but_never_drifts_do
     judged(monkeypatch, [0.900, 0.895, 0.892, 0.885])  # the last is 1.7 % below the best
     train(disc_data, tmp_path / "a", settings(sam_folder))
     assert "kept epoch 2, of mask-free quality 0.892" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("qualities", "worse"),
+    [
+        ([0.7, 0.8, 0.9], True),  # each by 0.1
+        ([0.75, 0.8, 0.85], True),
+        ([0.1, 0.9, 1.0], False),  # one by 0.7: chance
+        ([0.794, 0.894, 0.994], False),  # each, but by less than a hundredth
+        ([0.9, 0.9, 1.0], False),
+    ],
+)
+def test_worse_is_by_more_than_noise_and_more_than_chance(qualities, worse):
+    best = torch.tensor([0.8, 0.9, 1.0])
+    assert selection.is_worse(torch.tensor(qualities), best) == worse
+    lost = best - torch.tensor(qualities)
+    slow = lost.std() / 3**0.5  # the standard error of a mean of three
+    assert worse == bool(lost.mean() > max(0.01 * 0.9, 2 * slow))
+
+
+def test_one_held_out_object_tells_by_itself():
+    assert selection.is_worse(torch.tensor([0.8]), torch.tensor([0.9]))
+    assert not selection.is_worse(torch.tensor([0.895]), torch.tensor([0.9]))
 
 
 def test_a_model_that_training_only_worsens_is_left_as_it_was(

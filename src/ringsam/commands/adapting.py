@@ -53,9 +53,12 @@ def train(arguments: list[str]) -> int:
 def plan(arguments: list[str]) -> int:
     parsed = _with_recipe(PlanArguments, "plan", arguments)
     from ringsam.data.dataset import read_two_boxes
+    from ringsam.data.usable import read_usable
     from ringsam.training.plan import make_plan
 
-    made = make_plan(read_two_boxes(parsed.data), parsed.config)
+    on_bad = parsed.config.data.on_bad
+    boxes = read_usable(parsed.data, on_bad) if on_bad == "skip" else read_two_boxes(parsed.data)
+    made = make_plan(boxes, parsed.config)
     print(made.text())
     return 0 if made.chosen else 2
 

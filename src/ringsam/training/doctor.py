@@ -51,6 +51,10 @@ def examine(data: Path, config: Config) -> Iterator[Finding]:
         lines = [f"{len(checked.errors)} errors:", *finding_lines(checked.errors)]
         yield Finding("data", "bad", "\n".join(lines))
         return
+    usable = read_two_boxes(data, without={finding.file for finding in left_out}).with_objects()
+    if not usable.images:
+        yield Finding("data", "bad", f"{checked.summary}; no image with objects can be read")
+        return
     unsure = checked.warnings or left_out
     yield Finding("data", "warn" if unsure else "ok", checked.summary)
 
@@ -59,7 +63,6 @@ def examine(data: Path, config: Config) -> Iterator[Finding]:
     text = f"{config.weights}: {num_weights / 1e6:.1f} M parameters, width {sam.width}, at {sam.input_size} px"
     yield Finding("weights", "ok", text)
 
-    usable = read_two_boxes(data, without={finding.file for finding in left_out}).with_objects()
     learn, _ = usable.hold_out(config.data.held_out, config.seed)
     hardware = config.hardware
     fabric = build_fabric(hardware)

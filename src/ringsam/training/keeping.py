@@ -13,9 +13,9 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from ringsam.errors import Interrupted
 from ringsam.method.ranks import num_ranks, sum_over_ranks
-from ringsam.training.checkpoint import checkpoints_in, remove_checkpoint
+from ringsam.training.checkpoint import checkpoints_in, is_within_epoch, remove_checkpoint
 
-KEPT = 2  # the newest, and the one before it should the newest be damaged
+KEPT = 2  # of an epoch's end: the newest, and the one before it should the newest be damaged
 
 
 class Checkpoints(Checkpoint):
@@ -53,7 +53,7 @@ class Checkpoints(Checkpoint):
     def _save(self, trainer: L.Trainer, name: str) -> None:
         trainer.save_checkpoint(self.folder / name)
         if trainer.is_global_zero:
-            for old in checkpoints_in(self.folder)[:-KEPT]:
+            for old in outdated(checkpoints_in(self.folder), newest=self.folder / name):
                 remove_checkpoint(old)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -73,3 +73,13 @@ class Checkpoints(Checkpoint):
 
     def _interrupted(self, number: int) -> Interrupted:
         return Interrupted(number, f"go on with `ringsam resume {self.folder.parent}`")
+
+
+def outdated(checkpoints: list[Path], *, newest: Path) -> list[Path]:
+    """Which of them, the oldest first, are not needed beside the newest: one within an epoch serves until the next, those of
+    an epoch's end serve where no other can (damaged, other batches), and later ones are of a course that was left."""
+    if newest not in checkpoints:  # the disk took it not
+        return []
+    whole = [path for path in checkpoints if path <= newest and not is_within_epoch(path)]
+    kept = {newest, *whole[-KEPT:]}
+    return [path for path in checkpoints if path not in kept]

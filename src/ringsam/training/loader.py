@@ -56,9 +56,10 @@ class TwoBoxLoader(L.LightningDataModule):
             persistent_workers=self.num_workers > 0,
         )
         # After a checkpoint was read; worker processes ask for the order before Lightning tells the epoch
-        epoch = loop.epoch_progress.current.processed  # type: ignore[attr-defined]
-        num_batches = loop.epoch_loop.batch_progress.current.ready % len(loader)
-        order.begin(epoch, done=num_batches * self.batch_size)
+        epoch = loop.epoch_progress.current
+        within = epoch.ready > epoch.processed  # type: ignore[attr-defined]
+        num_batches = loop.epoch_loop.batch_progress.current.ready if within else 0
+        order.begin(epoch.processed, done=num_batches * self.batch_size)  # type: ignore[attr-defined]
         return loader
 
     def transfer_batch_to_device(

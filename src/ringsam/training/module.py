@@ -65,8 +65,13 @@ class AdaptationModule(L.LightningModule):
         # In 16 bits infinite gradients are how the scale is found, and the scaler leaves such steps out
         if self.trainer.precision != "16-mixed":
             self._finite = self._finite and finite_gradients(optimizer)
-        not_finite = torch.tensor(0.0 if self._finite else 1 / num_ranks(), device=self.device)
-        self._log("sum", {"num_steps_not_finite": not_finite}, weight=1)
+        once = 1 / num_ranks()  # a step is one step, on however many ranks
+        counts = {
+            "num_steps": once,
+            "num_steps_without_signal": 0.0 if self._signal else once,
+            "num_steps_not_finite": 0.0 if self._finite else once,
+        }
+        self._log("sum", _on_device(counts, self.device), weight=1)
         if not (self._signal and self._finite):
             optimizer.zero_grad(set_to_none=True)
 
@@ -109,12 +114,9 @@ class AdaptationModule(L.LightningModule):
 
 
 def ledger(output: StepOutput) -> dict[str, Tensor]:
-    """What a step had to learn from, as counts that add up over the steps of an epoch and over ranks."""
-    once = 1 / num_ranks()  # a step is one step, on however many ranks
+    """What a batch had to learn from, as counts that add up over the batches of an epoch and over ranks."""
     counts = {
-        "num_steps": once,
         "num_objects": output.batch.num_objects,
-        "num_steps_without_signal": 0 if output.signal else once,
         "entropy_sum": output.pseudo.entropy.sum(),
     }
     if contrast := output.contrast:
@@ -125,7 +127,10 @@ def ledger(output: StepOutput) -> dict[str, Tensor]:
             "num_spurious": contrast.num_spurious,
             "num_background": contrast.num_background,
         }
-    device = output.loss.device
+    return _on_device(counts, output.loss.device)
+
+
+def _on_device(counts: Mapping[str, Any], device: torch.device) -> dict[str, Tensor]:
     return {k: torch.as_tensor(v, dtype=torch.float, device=device) for k, v in counts.items()}
 
 

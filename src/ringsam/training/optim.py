@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ringsam.config import Kept, OptimConfig
+from ringsam.errors import InputError
 from ringsam.method.adaptation import Adaptation
 from ringsam.sam.model import Sam
 
@@ -60,8 +61,15 @@ def finite_gradients(optimizer: Optimizer) -> bool:
 
 
 def take_rates(checkpoint: Mapping[str, Any], groups: Sequence[Mapping[str, Any]]) -> None:
-    """Give a checkpoint's optimiser and schedule the rates and decay of these groups; a rate that was halved stays so."""
+    """Give a checkpoint's optimiser and schedule the rates and decay of these groups; a rate that was halved stays so.
+
+    Raises InputError where it optimised other weights, as with `alpha` 0, which has no head to learn, and above 0.
+    """
     saved = checkpoint["optimizer_states"][0]["param_groups"]
+    if [len(group["params"]) for group in saved] != [len(group["params"]) for group in groups]:
+        raise InputError(
+            "the checkpoint's optimiser had other weights than config.yaml says; put config.yaml back as it was"
+        )
     ratios = [new["lr"] / old["initial_lr"] for new, old in zip(groups, saved, strict=True)]
     for new, old, ratio in zip(groups, saved, ratios, strict=True):
         old["lr"] *= ratio

@@ -41,15 +41,7 @@ def train(data: str | Path, out: str | Path, config: Config | None = None) -> Pa
     boxes = read_usable(Path(data), config.data.on_bad)
     if config.hardware.auto_batch:
         config = _that_fits(boxes, config)
-    sam = load_sam(config.weights, input_size=config.data.input_size)
-    session = prepare(folder, boxes, sam, config)
-    if is_first_rank():
-        refuse_full_disk(folder.path, session.module.adaptation)
-        folder.create()
-        lock_run(folder, boxes, Path(data), config)
-        write_folder(folder.original, partial(save_folder, sam))
-        folder.write_config(config)  # last: a folder with settings can be resumed
-    _fit_in_memory(session, folder, boxes, config, checkpoint=None)
+    _go_on(folder, boxes, _begin(folder, boxes, Path(data), config))
     return folder.path
 
 
@@ -88,7 +80,27 @@ def resume(
     return folder.path
 
 
-def _go_on(folder: RunFolder, boxes: TwoBoxData, config: Config) -> None:
+def _begin(folder: RunFolder, boxes: TwoBoxData, data: Path, config: Config) -> Config | None:
+    """Make the run folder and train; where memory ran out, the settings to go on with."""
+    sam = load_sam(config.weights, input_size=config.data.input_size)
+    session = prepare(folder, boxes, sam, config)
+    if is_first_rank():
+        refuse_full_disk(folder.path, session.module.adaptation)
+        folder.create()
+        lock_run(folder, boxes, data, config)
+        write_folder(folder.original, partial(save_folder, sam))
+        folder.write_config(config)  # last: a folder with settings can be resumed
+    return _fit_in_memory(session, folder, config, checkpoint=None)
+
+
+def _go_on(folder: RunFolder, boxes: TwoBoxData, config: Config | None) -> None:
+    """Until the run has its epochs: each time that memory runs out, all that was in it is given back first."""
+    while config:
+        free_memory()
+        config = _resume_once(folder, boxes, config)
+
+
+def _resume_once(folder: RunFolder, boxes: TwoBoxData, config: Config) -> Config | None:
     session = prepare(folder, boxes, load_sam(folder.original), config)
     batches = session.loader.batches(session.trainer)
     checkpoint, refused = newest_checkpoint(folder.checkpoints, batches=batches)
@@ -99,7 +111,7 @@ def _go_on(folder: RunFolder, boxes: TwoBoxData, config: Config) -> None:
         raise InputError(f"{checkpoint}: has learned {done} epochs, of {config.epochs}; {mend}")
     start = checkpoint.name if checkpoint else "the start: no checkpoint was finished"
     print(f"resuming {folder.path} from {start}")
-    _fit_in_memory(session, folder, boxes, config, checkpoint)
+    return _fit_in_memory(session, folder, config, checkpoint)
 
 
 def _that_fits(boxes: TwoBoxData, config: Config) -> Config:
@@ -115,18 +127,14 @@ def _that_fits(boxes: TwoBoxData, config: Config) -> Config:
 
 
 def _fit_in_memory(
-    session: Session,
-    folder: RunFolder,
-    boxes: TwoBoxData,
-    config: Config,
-    checkpoint: Path | None,
-) -> None:
-    """Train; where memory runs out, go on from the newest checkpoint with fewer images at once.
+    session: Session, folder: RunFolder, config: Config, checkpoint: Path | None
+) -> Config | None:
+    """Train; where memory ran out, the settings to go on with from the newest checkpoint: fewer images at once.
 
     Raises InputError where nothing smaller is left, and on several ranks, of which the others would wait for ever.
     """
     try:
-        return fit(session, folder, checkpoint)
+        fit(session, folder, checkpoint)
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -144,5 +152,5 @@ def _fit_in_memory(
         at_once = config.optim.batch_size
         print(f"out of memory with {at_once} images at once; going on with {flags}", flush=True)
         folder.write_config(shrunk)
-    free_memory()
-    return _go_on(folder, boxes, shrunk)
+        return shrunk
+    return None

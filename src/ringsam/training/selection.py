@@ -11,11 +11,13 @@ from ringsam.batch import Batch, Sample
 from ringsam.draws import Draws
 from ringsam.method.adaptation import Adaptation
 from ringsam.method.quality import judge
+from ringsam.method.self_training import PerObject
 from ringsam.training.module import on_cpu
 from ringsam.training.optim import start_again_at_half_rate
 
 PATIENCE = 3  # epochs without a better one, after which training stops
-NOISE = 0.01  # of the best quality: nearer than this, few held-out objects tell no difference, and more training counts
+NOISE = 0.01  # of the best quality: nearer than this is no difference, and more training counts
+STANDARD_ERRORS = 2.0  # of the held-out objects' differences: nearer than this, so few tell none
 COLLAPSE = 0.8  # of the best quality so far: below it an epoch has ruined the model
 
 
@@ -31,7 +33,7 @@ class Selection(L.Callback):
         self.adaptation = adaptation
         self.draws = Draws(seed, 0)
         self.patience, self.collapse = PATIENCE, COLLAPSE
-        self.best = -1.0  # quality so far
+        self.best = torch.empty(0)  # qualities of the held-out objects in the best epoch so far
         self.quality = -1.0  # of the weights kept
         self.epoch = 0  # after which they were; 0 is the original SAM
         self.weights: dict[str, Tensor] = {}
@@ -39,24 +41,25 @@ class Selection(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not self.weights:
-            self._keep(self._judge(trainer, pl_module), epoch=0)
+            self._keep(self._judge(trainer, pl_module), epoch=trainer.current_epoch)
         # A run that had stopped, and is resumed, stays stopped
         trainer.should_stop = trainer.current_epoch - self.epoch >= self.patience
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        quality, epoch = self._judge(trainer, pl_module), trainer.current_epoch + 1
+        qualities, epoch = self._judge(trainer, pl_module), trainer.current_epoch + 1
+        quality, best = float(qualities.mean()), float(self.best.mean())
         pl_module.log("mask_free_quality", quality)
         # The best until now, of the original SAM or since
-        pl_module.log("mask_free_quality_before", self.best)
-        if quality > (1 - NOISE) * self.best:
-            self._keep(quality, epoch=epoch)
-        elif quality < self.collapse * self.best:
+        pl_module.log("mask_free_quality_before", best)
+        if quality < self.collapse * best:
             self._roll_back(trainer)
             _say(
                 trainer,
                 f"epoch {epoch} collapsed: mask-free quality {quality:.3f}, was {self.quality:.3f} "
                 f"after epoch {self.epoch}; back to those weights, at half the rate",
             )
+        elif not is_worse(qualities, self.best):
+            self._keep(qualities, epoch=epoch)
         if epoch - self.epoch >= self.patience and epoch < (trainer.max_epochs or 0):
             trainer.should_stop = True
             _say(trainer, f"no better epoch since {self.epoch}: stopping")
@@ -75,25 +78,36 @@ class Selection(L.Callback):
         self.epoch = state_dict["epoch"]
         self.weights, self.head = state_dict["weights"], state_dict["head"]
 
-    def _judge(self, trainer: L.Trainer, pl_module: L.LightningModule) -> float:
-        """Mean over the held-out objects."""
+    def _judge(self, trainer: L.Trainer, pl_module: L.LightningModule) -> PerObject:
+        """The held-out objects' qualities, as the first rank found them."""
         found, sam = [], self.adaptation.sam
         with trainer.precision_plugin.forward_context():
             for samples in self.held_out:
                 batch: Batch = samples.to(pl_module.device)
                 embedding = self.adaptation.encode_kept(batch.images)
                 found.append(judge(sam, embedding, batch, self.draws).cpu())
-        quality = float(torch.cat(found).mean())
-        return float(trainer.strategy.broadcast(quality))
+        return trainer.strategy.broadcast(torch.cat(found))
 
-    def _keep(self, quality: float, *, epoch: int) -> None:
-        self.best, self.quality, self.epoch = max(quality, self.best), quality, epoch
+    def _keep(self, qualities: PerObject, *, epoch: int) -> None:
+        self.quality, self.epoch = float(qualities.mean()), epoch
+        if not len(self.best) or self.quality > self.best.mean():
+            self.best = qualities
         self.weights = on_cpu(self.adaptation.kept_encoder())
         self.head = on_cpu(self.adaptation.student.head.state_dict())
 
     def _roll_back(self, trainer: L.Trainer) -> None:
         self.adaptation.restart_from(self.weights, self.head)
         start_again_at_half_rate(trainer.optimizers, trainer.lr_scheduler_configs)
+
+
+def is_worse(qualities: PerObject, best: PerObject) -> bool:
+    """Whether the same objects' qualities are below the best on average, by more than noise and more than chance.
+
+    Chance as the standard error of the paired differences (Breiman 1984, who takes one).
+    """
+    lost = best - qualities
+    chance = STANDARD_ERRORS * lost.std(correction=0) / max(len(lost) - 1, 1) ** 0.5
+    return bool(lost.mean() > max(NOISE * best.mean(), chance))
 
 
 def _say(trainer: L.Trainer, text: str) -> None:

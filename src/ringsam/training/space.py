@@ -7,7 +7,7 @@ from ringsam.errors import InputError
 from ringsam.files import nearest_folder
 from ringsam.method.adaptation import Adaptation
 
-CHECKPOINTS = 3  # two are kept, and one is being written
+CHECKPOINTS = 4  # of two epochs' ends and one within an epoch, and one that is being written
 PER_CHECKPOINT = 5  # student, teacher, best weights and Adam's two moments
 FOLDERS = 2  # SAM before and after
 
