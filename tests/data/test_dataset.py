@@ -14,6 +14,7 @@ from written_rows import BIG, SMALL, an_object
 from ringsam.batch import collate
 from ringsam.data import (
     TwoBoxDataset,
+    check,
     decode_masks,
     find_annotations,
     read_two_boxes,
@@ -190,7 +191,7 @@ UNSAFE = {
     "a\0.png": "NUL",
     "": "not a name",
     ".": "not a file",
-    "\ud800.png": "no such file",
+    "\ud800.png": "not UTF-8",
     "x" * 300 + ".png": "no such file",
 }
 
@@ -246,11 +247,30 @@ def test_links_within_the_folder_and_a_linked_folder_are_followed(make_data, tmp
 
 @pytest.mark.parametrize(("in_json", "on_disk"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_names_match_in_either_unicode_form(make_data, in_json, on_disk):
-    name = "Zelle-ä-é 一 🔬.png"
+    name = f"Zelle-ä-é 一 🔬 10.00\u202fAM {'x' * 150}.png"
     folder = make_data(images=[{"id": 1, "file_name": unicodedata.normalize(in_json, name)}])
     image = folder / "images" / unicodedata.normalize(in_json, name)
     image.rename(folder / "images" / unicodedata.normalize(on_disk, name))
-    assert read_two_boxes(folder).images[0].path.exists()
+    data = read_two_boxes(folder)
+    (record,) = data.images
+    assert record.file_name == unicodedata.normalize(in_json, name) and record.path.exists()
+    (note,) = data.warnings
+    assert "another Unicode form" in note.reason and str(note).isprintable()
+
+
+@pytest.mark.parametrize("name", ["./a.png", "10.00\u202fAM\u3000\u00a0.png", "y" * 200])
+def test_a_name_of_its_own_kind_stays_as_it_is_and_is_no_other_form(make_data, name):
+    data = read_two_boxes(make_data(images=[{"id": 1, "file_name": name}]))
+    assert data.images[0].file_name == name and not data.warnings
+
+
+def test_long_names_that_begin_alike_stay_two_images(make_data):
+    names = [f"{'x' * 150}{end}.png" for end in "ab"]
+    folder = make_data(images=[{"id": i, "file_name": name} for i, name in enumerate(names)])
+    (folder / "images" / names[0]).write_text("no image")
+    found = check(folder).unreadable
+    assert list(found) == [0] and len(str(found[0])) < 250
+    assert [r.file_name for r in read_two_boxes(folder, without=found).images] == names[1:]
 
 
 def test_a_name_that_differs_by_case_alone_is_refused_with_the_right_one(make_data):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ringsam.data.fields import short_text
 from ringsam.data.findings import Finding, RowProblem, UnreadableImage, finding_lines, shown
 from ringsam.data.images import read_image
 from ringsam.data.index import write_index
@@ -33,9 +34,9 @@ class CheckResult:
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
     @property
-    def unreadable(self) -> tuple[Finding, ...]:
-        """Of the errors those that are gone when their images are left out."""
-        return tuple(finding for finding in self.errors if finding.unreadable)
+    def unreadable(self) -> dict[int, Finding]:
+        """Of the errors those that are gone when their images are left out, by the images' ids."""
+        return {found.unreadable: found for found in self.errors if found.unreadable is not None}
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -66,6 +67,7 @@ def check(data: Path) -> CheckResult:
     decoded = np.zeros(len(records), dtype=np.bool_)
     seen, copies = Places(), dict[int, list[str]]()
     for index, record in enumerate(records):
+        name = short_text(record.file_name)
         try:
             digest = _digest(record)
             decoded[index] = True
@@ -73,9 +75,9 @@ def check(data: Path) -> CheckResult:
             if first is None:
                 seen.add(digest, index)
             else:
-                copies.setdefault(first, [records[first].file_name]).append(record.file_name)
+                copies.setdefault(first, [short_text(records[first].file_name)]).append(name)
         except RowProblem as problem:
-            findings.append(problem.at(record.file_name, f"image {record.image_id}"))
+            findings.append(problem.at(name, f"image {record.image_id}"))
         findings += _bad_masks(record)
     findings += [_duplicates(names) for names in copies.values()]
     findings += _unused(examined)
@@ -98,7 +100,8 @@ def _digest(record: ImageRecord) -> int:
     try:
         pixels = read_image(record.path)
     except InputError as error:
-        raise UnreadableImage(str(error).removeprefix(f"{record.path}: ")) from error
+        reason = str(error).removeprefix(f"{record.path}: ")
+        raise UnreadableImage(reason, record.image_id) from error
     if pixels.shape[:2] != (record.height, record.width):
         raise RowProblem(
             f"its header says {record.width} x {record.height}, its pixels are "
@@ -110,7 +113,7 @@ def _digest(record: ImageRecord) -> int:
 
 def _bad_masks(record: ImageRecord) -> list[Finding]:
     findings = []
-    known = 0
+    known, name = 0, short_text(record.file_name)
     for object_id, segmentation in zip(record.object_ids, record.segmentations, strict=True):
         if segmentation is None:
             continue
@@ -118,11 +121,11 @@ def _bad_masks(record: ImageRecord) -> list[Finding]:
         try:
             decode_mask(segmentation, (record.height, record.width))
         except RowProblem as problem:
-            findings.append(problem.at(record.file_name, f"annotation {object_id}"))
+            findings.append(problem.at(name, f"annotation {object_id}"))
     if 0 < known < record.num_objects:
         reason = f"{known} of {record.num_objects} objects have a mask, so none of them is used"
         where = f"image {record.image_id}"
-        findings.append(Finding("warning", record.file_name, where, reason, "add the others"))
+        findings.append(Finding("warning", name, where, reason, "add the others"))
     return findings
 
 

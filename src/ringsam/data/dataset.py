@@ -35,11 +35,11 @@ __all__ = [
 
 
 def read_two_boxes(
-    data: Path, *, images_in: Path | None = None, without: Collection[str] = ()
+    data: Path, *, images_in: Path | None = None, without: Collection[int] = ()
 ) -> TwoBoxData:
     """All images of `data`, a folder with its JSON or the JSON itself; only headers are read, of a large set once.
 
-    The images lie in `images_in`, or where the annotations are; those named in `without` are left out. Raises InputError with every bad row: its text is cut to a readable length, its `rows` are all.
+    The images lie in `images_in`, or where the annotations are; those whose ids are in `without` are left out. Raises InputError with every bad row: its text is cut to a readable length, its `rows` are all.
     """
     source = find_annotations(data)
     known = read_index(source, images_in or image_folder(source))
@@ -47,7 +47,7 @@ def read_two_boxes(
         return known.without(without)
     examined = examine(source, images_in=images_in)
     bad = [finding for finding in examined.findings if finding.severity == "error"]
-    errors = [found for found in bad if not (found.unreadable and found.file in without)]
+    errors = [found for found in bad if found.unreadable not in without]
     if errors:
         message = f"{examined.source}: {len(errors)} errors in the data"
         refusal = InputError(message, finding_lines(errors))

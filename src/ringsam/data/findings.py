@@ -16,7 +16,7 @@ class Finding:
     where: str
     reason: str
     mend: str
-    unreadable: bool = False  # of an image: it could be left out with all its objects
+    unreadable: int | None = None  # the id of an image that could be left out with all its objects
 
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""
@@ -38,8 +38,12 @@ class RowProblem(Exception):
 class UnreadableImage(RowProblem):
     """Nothing is wrong with the row: its image is cut, corrupt, or of no known kind."""
 
+    def __init__(self, reason: str, image_id: int) -> None:
+        super().__init__(reason)
+        self.image_id = image_id
+
     def at(self, file: str, where: str) -> Finding:
-        return replace(super().at(file, where), unreadable=True)
+        return replace(super().at(file, where), unreadable=self.image_id)
 
 
 def finding_lines(findings: Sequence[Finding], *, limit: int = 50) -> list[str]:

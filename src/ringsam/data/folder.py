@@ -37,6 +37,7 @@ class ImageFolder:
         if "\\" in name or ":" in name or "\0" in name:
             return False
         try:
+            name.encode()
             found = os.lstat(f"{self.root}/{name}").st_mode
         except (OSError, ValueError):
             return False
@@ -100,6 +101,10 @@ class ImageFolder:
 
 def refuse_unsafe(name: str) -> None:
     """Raises RowProblem for a name that could lead out of the folder on any system."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise RowProblem("its name is not UTF-8", "rename the file or its folder") from error
     mend = "write the name relative to the image folder"
     if "\0" in name:
         raise RowProblem("the file name holds a NUL character", mend)

@@ -22,7 +22,7 @@ from ringsam.files import write_json
 
 LARGE_BYTES = 16 << 20  # of an annotation file; a smaller one is judged in seconds
 
-_LAYOUT = "1"  # of the index; another reads no older one
+_LAYOUT = "2"  # of the index; another reads no older one
 
 
 def read_index(source: Path, root: Path) -> TwoBoxData | None:

@@ -147,11 +147,9 @@ class TwoBoxData:
         skipped = self.num_skipped + len(self.images) - len(kept)
         return replace(self, images=kept, num_skipped=skipped)
 
-    def without(self, names: Collection[str]) -> "TwoBoxData":
-        """All but the images of these names."""
-        if not names:
-            return self
-        kept = np.array([record.file_name not in names for record in self.images], dtype=np.bool_)
+    def without(self, image_ids: Collection[int]) -> "TwoBoxData":
+        """All but the images of these ids."""
+        kept = np.isin(self.images.image_ids, list(image_ids), invert=True)
         return replace(self, images=self.images.choose(kept))
 
     def hold_out(self, share: float, seed: int) -> tuple["TwoBoxData", "TwoBoxData"]:

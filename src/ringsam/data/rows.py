@@ -10,7 +10,7 @@ from ringsam.data.annotations import AnnotationFile, find_annotations, image_fol
 from ringsam.data.boxes import box_numbers, judge_boxes
 from ringsam.data.fields import Row, Size, fields_of, short_text, whole_number
 from ringsam.data.findings import Finding, RowProblem, UnreadableImage
-from ringsam.data.folder import ImageFolder
+from ringsam.data.folder import ImageFolder, composed
 from ringsam.data.hints import BoxTally
 from ringsam.data.images import image_size
 from ringsam.data.masks import judge_segmentation
@@ -68,7 +68,7 @@ def examine(data: Path, *, images_in: Path | None = None) -> Examination:
 
 @dataclass
 class _Image:
-    """An image under judgement; `path`, below its folder, is None until its row is found good."""
+    """An image under judgement: its name as messages show it; once its row is found good, as given, and its path below the folder."""
 
     name: str
     path: str | None = None
@@ -98,8 +98,8 @@ class _Images:
             self._judge_file(image, fields)
         except RowProblem as problem:
             self.findings.append(problem.at(image.name, f"image {image_id}"))
-        if image.path not in (None, fields.get("file_name")):
-            self._note_other_form(image.name, image_id)
+        if image.path != image.name and composed(image.path or "") == composed(image.name):
+            self._note_other_form(short_text(image.name), image_id)
         self._by_id.add(image_id, len(self.table))
         self.table.add_image(image_id, image.name, image.path, image.size)
 
@@ -116,18 +116,19 @@ class _Images:
         return place
 
     def _judge_file(self, image: _Image, fields: Row) -> None:
-        name = self._folder.find(fields.get("file_name"))
+        name = self._folder.find(given := fields.get("file_name"))
         try:
             image.size = image_size(path := self._folder.root / name)
         except InputError as error:
-            raise UnreadableImage(str(error).removeprefix(f"{path}: ")) from error
+            reason = str(error).removeprefix(f"{path}: ")
+            raise UnreadableImage(reason, whole_number(fields, "id")) from error
         _compare_size(fields, image.size)
         place = self._by_path.find(digest := hash_of(name))
         if place is None:
             self._by_path.add(digest, len(self.table))
         elif self.table.path(place) == name:
             raise RowProblem("the file is listed twice", "put all its objects under one image id")
-        image.path = name
+        image.name, image.path = str(given), name
 
 
 class _Objects:
@@ -147,7 +148,7 @@ class _Objects:
             object_id = whole_number(fields, "id")
             where = f"annotation {object_id}"
             image = self._images.place_of(fields)
-            name = self._table.names[image]
+            name = short_text(self._table.names[image])
             if self._by_id.find(object_id) is not None:
                 raise RowProblem(f"the annotation id {object_id} stands twice", "give each its own")
             self._by_id.add(object_id, index)

@@ -16,13 +16,13 @@ def read_usable(data: Path, on_bad: OnBad) -> TwoBoxData:
     Raises InputError with every bad row; with `skip`, images that cannot be read are told, counted and left out with their objects.
     """
     checked = check(data)
-    left_out = checked.unreadable if on_bad == "skip" else ()
+    left_out = checked.unreadable if on_bad == "skip" else {}
     if len(checked.errors) > len(left_out):
         raise InputError(checked.text())
     if left_out:
         num = f"{len(left_out)} images cannot be read and are left out with their objects:"
-        print("\n".join([num, *finding_lines(left_out)]), flush=True)
-    usable = read_two_boxes(data, without={finding.file for finding in left_out}).with_objects()
+        print("\n".join([num, *finding_lines([*left_out.values()])]), flush=True)
+    usable = read_two_boxes(data, without=left_out).with_objects()
     if not len(usable.images):
         raise InputError(f"{usable.source}: 0 usable objects: no image of theirs can be read")
     return usable

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ringsam.data.fields import short_text
 from ringsam.data.records import ImageRecord
 from ringsam.digests import sha256
 from ringsam.provenance import read_note
@@ -18,7 +19,7 @@ def learned_from(run: RunFolder, records: Sequence[ImageRecord]) -> list[str]:
 
 
 def warning_of(names: Sequence[str], num_images: int) -> str:
-    first = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    first = ", ".join(map(short_text, names[:3])) + (", ..." if len(names) > 3 else "")
     return (
         f"warning: the run learned from {len(names)} of the {num_images} images ({first}), "
         "which flatters it; compare on others"

@@ -46,12 +46,12 @@ def examine(data: Path, config: Config) -> Iterator[Finding]:
     """One finding after the other, as they come; ends early where the next look would make no sense."""
     yield machine()
     checked = check(data)
-    left_out = checked.unreadable if config.data.on_bad == "skip" else ()
+    left_out = checked.unreadable if config.data.on_bad == "skip" else {}
     if len(checked.errors) > len(left_out):
         lines = [f"{len(checked.errors)} errors:", *finding_lines(checked.errors)]
         yield Finding("data", "bad", "\n".join(lines))
         return
-    usable = read_two_boxes(data, without={finding.file for finding in left_out}).with_objects()
+    usable = read_two_boxes(data, without=left_out).with_objects()
     if not usable.images:
         yield Finding("data", "bad", f"{checked.summary}; no image with objects can be read")
         return

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ringsam.config import Config, settings
 from ringsam.data.dataset import TwoBoxData
+from ringsam.data.findings import shown
 from ringsam.digests import sha256
 from ringsam.errors import InputError
 from ringsam.files import write_json
@@ -27,7 +28,7 @@ def changes_since_start(folder: RunFolder, data: TwoBoxData, config: Config) -> 
     """A row for each file and setting that is not what the run was started with."""
     before, now = _read(folder), _contents(data)
     changed = [
-        f"{name}: {'is new' if name not in old else 'is gone' if name not in new else 'was changed'}"
+        f"{shown(name)}: {'is new' if name not in old else 'is gone' if name not in new else 'was changed'}"
         for old, new in ((before.labels, now["labels"]), (before.images, now["images"]))
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
