@@ -160,6 +160,64 @@ def test_a_new_server_goes_on_where_the_last_one_was(connect, data):
     assert {i: verdict for i, verdict in verdicts.items() if verdict} == rows_of(data)
 
 
+def label_one_more(data) -> None:
+    """A fourth image with an object of a new class, in the labels of the review."""
+    labels = data / "annotations.json"
+    content = json.loads(labels.read_text())
+    shutil.copy(data / "images" / "image_3.png", data / "images" / "image_4.png")
+    content["images"].append(content["images"][2] | {"id": 4, "file_name": "image_4.png"})
+    content["categories"].append({"id": 2, "name": "ring"})
+    row = content["annotations"][4]
+    content["annotations"].append(row | {"id": 40, "image_id": 4, "category_id": 2})
+    labels.write_text(json.dumps(content))
+
+
+def test_a_review_goes_on_with_what_was_labelled_since(connect, data):
+    judge(connect(), 10, "accepted")
+    label_one_more(data)
+    assert judge(connect(), 40, "accepted").status_code == 200
+    read = read_two_boxes(data / "accepted.json")
+    assert read.num_objects == 2 and read.categories == {1: "<b>disc</b>", 2: "ring"}
+    assert len(read.images) == 4
+
+
+@pytest.mark.parametrize(("name", "key"), [("images", "file_name"), ("categories", "name")])
+def test_a_file_of_other_labels_is_refused(connect, data, name, key):
+    judge(connect(), 10, "accepted")
+    content = content_of(data)
+    content[name][0][key] = "other"
+    (data / "accepted.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=f"{name}: the id 1 is other here, <.* in the labels"):
+        connect()
+
+
+def test_a_row_without_an_id_is_refused_by_its_place(connect, data):
+    judge(connect(), 10, "accepted")
+    content = content_of(data)
+    del content["annotations"][0]["id"]
+    (data / "accepted.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"annotations\[0\]: id is missing"):
+        connect()
+
+
+def test_objects_drawn_into_the_file_stay_whatever_their_ids(connect, run, data):
+    judge(connect(), 10, "accepted")
+    judge(connect(), 11, "rejected")
+    content = content_of(data)
+    drawn = {"image_id": 1, "category_id": 1, "big_box": [1, 1, 9, 9], "small_box": [3, 3, 6, 6]}
+    content["annotations"].append({"id": 11, **drawn})  # as `annotate` numbers them
+    (data / "accepted.json").write_text(json.dumps(content))
+    client = connect()
+    review = open_review(run, data / "images", data / "annotations.json", data / "accepted.json")
+    assert review.summary() == "1 accepted, 0 redrawn, 1 rejected of 6 objects; 1 drawn by hand"
+    assert client.get("/api/objects/11").json()["verdict"] == "rejected"
+    assert judge(client, 11, None).json()["verdict"] is None
+    assert content_of(data)["annotations"][1] == {"id": 11, **drawn}
+    judge(client, 11, "accepted")
+    assert {"id": 32, **drawn} in content_of(data)["annotations"]
+    assert read_two_boxes(data / "accepted.json").num_objects == 3
+
+
 def test_an_old_revision_is_refused_and_changes_nothing(connect, data):
     one, other = connect(), connect()
     known = one.get("/api/objects/10").json()

@@ -60,9 +60,7 @@ def serve(
         review = open_review(RunFolder(run), images, boxes, out, refine=refine)
         create = partial(create_app, review)
         serve_page(create, listener, host=host, task="Accept, redraw or reject the masks")
-    verdicts = [row["verdict"] for row in review.verdicts.rows().values()]
-    counts = (f"{verdicts.count(name)} {name}" for name in ("accepted", "redrawn", "rejected"))
-    return f"{out}: {', '.join(counts)} of {len(review.proposals)} objects"
+    return f"{out}: {review.summary()}"
 
 
 def open_review(

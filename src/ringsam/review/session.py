@@ -55,6 +55,14 @@ class Review:
             for each in self.proposals.values()
         ]
 
+    def summary(self) -> str:
+        """How many objects have which verdict, and how many were drawn into the file by hand."""
+        verdicts = [row["verdict"] for row in self.verdicts.rows().values()]
+        counts = (f"{verdicts.count(name)} {name}" for name in ("accepted", "redrawn", "rejected"))
+        num_drawn = self.verdicts.num_drawn()
+        drawn = f"; {num_drawn} drawn by hand" if num_drawn else ""
+        return f"{', '.join(counts)} of {len(self.proposals)} objects{drawn}"
+
     def shown(self, proposal: Proposal) -> dict[str, Any]:
         """One object with its masks, and the verdict where there is one."""
         row, image = self.verdicts.rows().get(proposal.object_id), proposal.image
@@ -78,7 +86,7 @@ class Review:
         Raises Conflict, and InputError for boxes that are none or of which SAM makes nothing.
         """
         row = self._row(proposal, body) if body.verdict else None
-        self.verdicts.judge(proposal.object_id, body.revision, row)
+        self.verdicts.judge(proposal, body.revision, row)
 
     def _row(self, proposal: Proposal, body: VerdictBody) -> Row:
         if body.verdict == "rejected":
