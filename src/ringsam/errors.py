@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class InputError(ValueError):
@@ -15,6 +16,19 @@ class InputError(ValueError):
     def __init__(self, message: str, rows: Sequence[str] = ()) -> None:
         super().__init__("\n".join([message, *rows]))
         self.rows = list(rows)
+
+
+class NotWritten(InputError, OSError):
+    """The disk refused a file; whoever goes on without it meets the system's own error."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        mend = "see that its folder exists, has room, and may be written to"
+        super().__init__(f"{path}: cannot be written: {reason}; {mend}")
+        self.errno, self.strerror = error.errno, reason
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class GaveUp(RuntimeError):

@@ -48,7 +48,8 @@ class FeatureCache:
             _write(kept, path)
         except (OSError, SafetensorError) as error:
             self.budget_bytes = 0
-            print(f"NOT KEPT: {path}: {error}; no more is kept, training goes on", flush=True)
+            reason = error.strerror if isinstance(error, OSError) else error
+            print(f"NOT KEPT: {path}: {reason}; no more is kept, training goes on", flush=True)
         else:
             self.used_bytes += 0 if counted else size
 

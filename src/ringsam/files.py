@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ringsam.errors import InputError
+from ringsam.errors import InputError, NotWritten
 
 
 def nearest_folder(path: Path) -> Path:
@@ -18,17 +18,22 @@ def nearest_folder(path: Path) -> Path:
 
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """A hidden path beside `path` for a file that takes its place at the end; a crash leaves either the old one or the new one."""
+    """A hidden path beside `path` for a file that takes its place at the end; a crash leaves either the old one or the new one.
+
+    Raises NotWritten where the disk refuses.
+    """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         yield unfinished
         os.replace(unfinished, path)
+    except OSError as error:
+        raise NotWritten(path, error) from error
     finally:
         unfinished.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a crash leaves either the old one or the new one."""
+    """Write a text file so that a crash leaves either the old one or the new one; raises NotWritten."""
     with replaced(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

@@ -129,6 +129,24 @@ def test_a_run_keeps_its_evaluation(evaluation: Evaluation, run: RunFolder) -> N
     assert read_evaluation(run.evaluation) == evaluation
 
 
+def test_what_cannot_be_kept_or_written_is_told_after_the_table(
+    run: RunFolder, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = RunFolder(tmp_path / "run")
+    shutil.copytree(run.path, copy.path)
+    copy.evaluation.unlink(missing_ok=True)
+    copy.evaluation.mkdir()  # which no file replaces
+    command = ["evaluate", str(copy.path), str(data), "--json"]
+    assert main([*command, str(tmp_path / "out.json")]) == 0
+    told = capsys.readouterr()
+    assert "mIoU" in told.out and read_evaluation(tmp_path / "out.json").num_objects == 5
+    reason = f"{copy.evaluation}: cannot be written: Is a directory; see that its folder exists"
+    assert f"warning: the report will not have this evaluation: {reason}" in told.err
+    assert main([*command, str(tmp_path / "none" / "out.json")]) == 2
+    told = capsys.readouterr()
+    assert "mIoU" in told.out and "out.json: cannot be written: No such file" in told.err
+
+
 def test_objects_without_a_mask_are_counted_not_scored(evaluation: Evaluation) -> None:
     assert (evaluation.num_skipped, evaluation.num_skipped_images) == (1, 0)
     assert 31 not in {row.object_id for row in evaluation.objects}

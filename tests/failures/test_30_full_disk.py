@@ -7,9 +7,12 @@ from collections import namedtuple
 from contextlib import contextmanager
 
 import torch
+from data.written_rows import an_object
+from evaluation.made_runs import make_run
 from processes import train_flags
 
 from ringsam.cli import main
+from ringsam.config import Config
 from ringsam.runs import RunFolder
 from ringsam.training import checkpoint, session, space
 from ringsam.training.checkpoint import read_checkpoint
@@ -126,6 +129,19 @@ def test_weights_for_which_there_is_no_room_are_written_by_a_resume(
     assert f"make room; then `ringsam resume {out}` writes them" in said
     assert main(["resume", str(out)]) == 0
     assert (out / "adapted" / "model.safetensors").exists()
+
+
+def test_check_and_report_tell_of_a_disk_that_takes_nothing(make_data, tmp_path, capsys):
+    data = make_data([an_object(big_box=[40, 10, 10, 30])])
+    labels = data / "two_boxes.json"
+    before = labels.read_text()
+    run = make_run(tmp_path / "run", Config())
+    for command in (["check", str(data), "--fix"], ["report", str(run.path)]):
+        with no_room():
+            assert main(command) == 2
+        assert "cannot be written: File too large; see that" in capsys.readouterr().err
+    assert labels.read_text() == before
+    assert not run.report.exists() and not list(tmp_path.rglob("*.unfinished"))
 
 
 def test_a_disk_without_room_for_the_run_is_refused_with_both_numbers(

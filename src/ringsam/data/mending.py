@@ -8,13 +8,13 @@ from ringsam.data.annotations import find_annotations, read_annotations
 from ringsam.data.boxes import box_numbers
 from ringsam.data.findings import RowProblem, finding_lines
 from ringsam.errors import InputError
-from ringsam.files import write_atomically
+from ringsam.files import replaced, write_atomically
 
 
 def swap_inverted(data: Path) -> int:
     """Swap the corners of inverted boxes in the JSON, of which a copy stays beside it; how many.
 
-    Raises InputError for JSON that could not be written again as it was meant.
+    Raises InputError for JSON that could not be written again as it was meant, or not at all.
     """
     source = find_annotations(data)
     read = read_annotations(source)
@@ -25,7 +25,8 @@ def swap_inverted(data: Path) -> int:
     if swapped:
         before = source.with_name(f"{source.name}.before_fix")
         if not before.exists():  # one of an earlier fix is the labels as they came
-            shutil.copy2(source, before)
+            with replaced(before) as unfinished:
+                shutil.copy2(source, unfinished)
         write_atomically(source, json.dumps(read.content, ensure_ascii=False, indent=1) + "\n")
     return swapped
 

@@ -11,7 +11,7 @@ from rich.progress import track
 from ringsam.config import PromptPolicy, Refinement
 from ringsam.data.dataset import TwoBoxData, read_two_boxes
 from ringsam.data.records import ImageRecord, decode_masks, read_pixels
-from ringsam.errors import InputError
+from ringsam.errors import InputError, NotWritten
 from ringsam.evaluation.result import Evaluation, ObjectRow, summarize, write_evaluation
 from ringsam.evaluation.scores import score_prediction
 from ringsam.evaluation.seen import learned_from, warning_of
@@ -29,14 +29,15 @@ def evaluate(
 ) -> Evaluation:
     """Each object's masks against its ground truth: a run's two SAMs, or the one of plain weights as `zero_shot`.
 
-    Both are asked alike, and refined alike. A run keeps the result in its folder. `device` is the GPU where there is one. Raises InputError
+    Both are asked alike, and refined alike. A run keeps the result in its folder, and where it cannot, says so. `device` is the GPU where there is one. Raises InputError
     for data without any mask.
     """
+    run = RunFolder(Path(run_or_weights))
     boxes = read_two_boxes(Path(data))
     records = scorable(boxes)
     models = load_models(run_or_weights, device=device)
     console = Console(file=sys.stderr)
-    if seen := learned_from(RunFolder(Path(run_or_weights)), records):
+    if seen := learned_from(run, records):
         print(warning_of(seen, len(records)), file=sys.stderr)
     rows: list[ObjectRow] = []
     steps = track(
@@ -53,9 +54,17 @@ def evaluate(
         prompts=prompts,
         refine=refine,
     )
-    if RunFolder(Path(run_or_weights)).is_run():
-        write_evaluation(evaluation, RunFolder(Path(run_or_weights)).evaluation)
+    if run.is_run():
+        keep(evaluation, run)
     return evaluation
+
+
+def keep(evaluation: Evaluation, run: RunFolder) -> None:
+    """Write it where the report looks for it; what was computed is worth more than that it is kept."""
+    try:
+        write_evaluation(evaluation, run.evaluation)
+    except NotWritten as error:
+        print(f"warning: the report will not have this evaluation: {error}", file=sys.stderr)
 
 
 def scorable(data: TwoBoxData) -> list[ImageRecord]:

@@ -82,11 +82,7 @@ def summarize(
 
 def write_evaluation(evaluation: Evaluation, path: Path) -> None:
     """The evaluation as JSON; an old file is replaced only by a whole new one."""
-    try:
-        write_json(path, asdict(evaluation))
-    except OSError as error:
-        mend = "give a file in a folder that exists"
-        raise InputError(f"{path}: cannot be written: {error.strerror}; {mend}") from error
+    write_json(path, asdict(evaluation))
 
 
 def read_evaluation(path: Path) -> Evaluation:

@@ -156,10 +156,7 @@ def _refuse(source: Path, findings: Sequence[Finding]) -> None:
 
 def _write(target: Path, content: TwoBoxes) -> CheckResult:
     """Takes the file back where its own check finds an error in it or in an image."""
-    try:
-        write_atomically(target, content.json())
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror}; make room") from error
+    write_atomically(target, content.json())
     result = check(target)
     if result.errors:
         target.unlink()
