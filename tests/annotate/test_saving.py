@@ -106,11 +106,12 @@ def test_two_servers_that_write_at_once_lose_nothing(connect, folder, monkeypatc
     assert [len(content[kind]) for kind in ("images", "annotations", "categories")] == [2, 2, 2]
 
 
-def test_two_people_on_two_images_do_not_disturb_each_other(client):
+def test_two_people_on_two_images_do_not_disturb_each_other(client, folder):
     first, second = opened(client, "a.png"), opened(client, "b.png")
     for path, image in (first, second):
         body = {"revision": image["revision"], "objects": [DRAWN]}
         assert client.put(path, json=body).status_code == 200
+    assert [row["image_id"] for row in content_of(folder)["annotations"]] == [1, 2]
 
 
 def test_unknown_fields_and_foreign_rows_stay(folder, connect):
@@ -272,3 +273,16 @@ def test_images_in_folders_below_are_named_as_check_finds_them(folder):
     for out in (folder / "images" / "boxes.json", folder / "two_boxes.json"):
         pictures, _ = open_project(folder / "images", out)
         assert [each.name for each in pictures.by_key.values()] == ["a.png", "b.png", "deep/c.png"]
+
+
+def test_a_linked_folder_of_images_is_the_one_that_the_file_names(folder, tmp_path):
+    elsewhere = tmp_path / "pictures"
+    (folder / "images").rename(elsewhere)
+    (folder / "images").symlink_to(elsewhere)
+    pictures, _ = open_project(folder / "images", folder / "two_boxes.json")
+    assert [picture.name for picture in pictures.by_key.values()] == ["a.png", "b.png"]
+
+
+def test_a_folder_that_is_not_there_is_told_first(folder):
+    with pytest.raises(InputError, match="imgs: no such folder; name the folder of the images"):
+        open_project(folder / "imgs", folder / "two_boxes.json")

@@ -113,8 +113,8 @@ def unseen(boxes: BoxFile, pictures: Pictures, *, after: str | None = None) -> l
 
 def open_project(images: Path, out: Path) -> tuple[Pictures, BoxFile]:
     """The images and the file of their boxes; raises InputError where `ringsam train` would not find them from it."""
-    named_from = image_folder(out.resolve())
-    if not images.resolve().is_relative_to(named_from):
+    named_from = image_folder(out.resolve()).resolve()
+    if images.is_dir() and not images.resolve().is_relative_to(named_from):
         place = images.parent if images.name == "images" else images
         raise InputError(
             f"{out}: its images would be looked for in {named_from}, not in {images}; "
