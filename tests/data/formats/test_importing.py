@@ -245,6 +245,25 @@ def test_masks_are_kept_where_asked_to_evaluate_with(tmp_path):
     assert masks[0].sum() > 500 and all(np.array_equal(masks[0], other) for other in masks)
 
 
+def test_masks_beside_both_boxes_or_one_are_kept_too(tmp_path):
+    source = coco_fields(write_images(tmp_path))
+    content = json.loads(source.read_text())
+    polygon, lengths = [[20, 15, 30, 15, 30, 25]], {"size": [40, 60], "counts": [900, 9, 1491]}
+    first, second = content["annotations"][:2]
+    first["segmentation"], second["segmentation"] = polygon, lengths
+    del second["small_box"]
+    source.write_text(json.dumps(content))
+    import_labels(source, tmp_path, keep_masks=True)
+    rows = annotations_of(tmp_path)
+    assert sorted(str(row.get("segmentation")) for row in rows) == sorted(
+        map(str, (polygon, lengths, None))
+    )
+    assert boxes_of(tmp_path)["b.png"] == PAIRS["b.png"]
+    (tmp_path / "two_boxes.json").unlink()
+    import_labels(source, tmp_path)
+    assert not any("segmentation" in row for row in annotations_of(tmp_path))
+
+
 def test_the_help_shows_both_places(capsys):
     with pytest.raises(SystemExit):
         main(["import", "--help"])

@@ -1,6 +1,7 @@
 """COCO JSON: two boxes as fields big_box and small_box, or one bbox or segmentation an annotation."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -73,8 +74,8 @@ def _regions(fields: Row, where: str, categories: Mapping[int, str]) -> list[Reg
         for role, box in boxes.items()
         if box is not None
     ]
-    if found:
-        return found
+    if found:  # the object's mask, if it has one, goes with the first of its boxes
+        return [replace(found[0], segmentation=fields.get("segmentation") or None), *found[1:]]
     bbox = fields.get("bbox")
     sides = bbox if isinstance(bbox, list) and len(bbox) == 4 else None
     if fields.get("segmentation"):

@@ -15,7 +15,7 @@ _ROWS_SHOWN = 12
 
 
 class FoundObject(NamedTuple):
-    """An object of at least one box, or of a segmentation and no box."""
+    """An object of at least one box, or of a segmentation, or of both."""
 
     where: str
     label: str
@@ -63,7 +63,8 @@ def _join(members: Sequence[Region]) -> FoundObject:
     """One object of a group's boxes, or of its polygons."""
     if len(members) == 1:
         return _alone(members[0])
-    polygons = [region.segmentation for region in members if isinstance(region.segmentation, list)]
+    outlines = [region.segmentation for region in members if region.box is None]
+    polygons = [outline for outline in outlines if isinstance(outline, list)]
     if len(polygons) == len(members):
         parts = [polygon for part in polygons for polygon in part]
         return FoundObject(_rows(members), members[0].label, segmentation=parts)
@@ -85,16 +86,16 @@ def _two_boxes(one: Region, other: Region) -> FoundObject:
     else:
         swapped = one.role == "small" or other.role == "big"
     big, small = (other, one) if swapped else (one, other)
-    return FoundObject(_rows([one, other]), big.label or small.label, big.box, small.box)
+    label, mask = big.label or small.label, one.segmentation or other.segmentation
+    return FoundObject(_rows([one, other]), label, big.box, small.box, mask)
 
 
 def _alone(region: Region) -> FoundObject:
     """A box without a role is taken as the big one: it holds the object."""
     if region.box is None:
-        return FoundObject(region.where, region.label, segmentation=region.segmentation)
-    if region.role == "small":
-        return FoundObject(region.where, region.label, small=region.box)
-    return FoundObject(region.where, region.label, big=region.box)
+        return FoundObject(region.where, region.label, None, None, region.segmentation)
+    big, small = (None, region.box) if region.role == "small" else (region.box, None)
+    return FoundObject(region.where, region.label, big, small, region.segmentation)
 
 
 def _pair_by_nesting(regions: Sequence[Region]) -> list[tuple[int, int]]:

@@ -28,7 +28,7 @@ _UPLOAD = re.compile(r"[0-9a-f]{8}-(.+)")  # what Label Studio puts before an up
 
 @dataclass(frozen=True)
 class Region:
-    """A box or a mask as drawn; `where` names its row, a `group` holds what makes up one object."""
+    """A box or a mask as drawn, or a box with its object's mask; `where` names its row, a `group` holds what makes up one object."""
 
     where: str
     label: str = ""
