@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from made_runs import epoch
@@ -53,11 +54,10 @@ def test_an_interval_around_zero_claims_nothing() -> None:
 
 
 def test_few_images_and_training_images_are_noted() -> None:
-    found = texts(
-        advise(CONFIG, [epoch(1)], evaluation(0.05, num_images=5), trained_on="here/test")
-    )
+    few = replace(evaluation(0.05, num_images=5), num_learned_from=2)
+    found = texts(advise(CONFIG, [epoch(1)], few))
     assert "rests on 5 images" in found
-    assert "on the data set of the training" in found
+    assert "learned from 2 of the 5 images" in found
 
 
 def test_few_trusted_objects_are_named_with_their_share() -> None:

@@ -79,6 +79,16 @@ def test_the_card_says_that_figures_are_of_refined_masks(run):
     assert "refined by `--refine both_boxes`, which is no part of the weights" in card_of(run)
 
 
+def test_the_card_says_that_figures_are_of_images_learned_from(run):
+    summary = {"miou": 0.5, "dice": 0.6, "boundary_iou": 0.4}
+    evaluation = {"num_objects": 9, "num_images": 3, "prompts": "box", "zero_shot": summary}
+    seen = {"adapted": None, "num_learned_from": 2}
+    run.evaluation.write_text(json.dumps({**evaluation, **seen}))
+    text = card_of(run)
+    assert "The run learned from 2 of these images, which flatters it." in text
+    assert "\n\n\n" not in text
+
+
 def test_a_damaged_note_of_the_run_is_named(run):
     run.evaluation.write_text("{")
     with pytest.raises(InputError, match=r"evaluation\.json: was cut or altered"):

@@ -29,10 +29,11 @@ def test_an_evaluation_on_images_learned_from_says_so(disc_data, sam_folder, tmp
     labels.write_text(labels.read_text().replace('"file_name": "', '"file_name": "other'))
     capsys.readouterr()
     assert main(["evaluate", str(out), str(labels)]) == 0
-    said = capsys.readouterr().err
-    assert (
-        "the run learned from 6 of the 6 images (other0.png, other1.png, other2.png, ...)" in said
-    )
+    said = capsys.readouterr()
+    told = "the run learned from 6 of the 6 images"
+    assert f"{told} (other0.png, other1.png, other2.png, ...)" in said.err and told in said.out
+    assert main(["report", str(out)]) == 0
+    assert "The run learned from 6 of the 6 images" in (out / "report.html").read_text()
 
 
 def test_a_damaged_note_of_what_was_learned_from_is_refused_in_words(

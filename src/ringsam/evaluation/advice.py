@@ -10,19 +10,13 @@ from ringsam.evaluation.summary import FAILURE_IOU
 FEW_IMAGES = 20
 
 
-def advise(
-    config: Config,
-    epochs: Sequence[Epoch],
-    evaluation: Evaluation | None,
-    *,
-    trained_on: str | None = None,
-) -> list[Advice]:
+def advise(config: Config, epochs: Sequence[Epoch], evaluation: Evaluation | None) -> list[Advice]:
     """Everything worth saying, the result first, then the warnings."""
-    found = [*_on_result(evaluation, trained_on), *on_training(config, epochs)]
+    found = [*_on_result(evaluation), *on_training(config, epochs)]
     return found[:1] + sorted(found[1:], key=lambda advice: advice.tone != "warning")
 
 
-def _on_result(evaluation: Evaluation | None, trained_on: str | None) -> Iterator[Advice]:
+def _on_result(evaluation: Evaluation | None) -> Iterator[Advice]:
     if evaluation is None:
         yield Advice(
             "no_evaluation",
@@ -40,12 +34,12 @@ def _on_result(evaluation: Evaluation | None, trained_on: str | None) -> Iterato
             f"The evaluation rests on {_count(evaluation.num_images, 'image')}: intervals from so few "
             "tend to be too narrow.",
         )
-    if trained_on is not None and evaluation.data == trained_on:
+    if evaluation.num_learned_from:
         yield Advice(
-            "trained_on",
-            "note",
-            "The evaluation was made on the data set of the training; images that the training "
-            "has not seen say more about new ones.",
+            "learned_from",
+            "warning",
+            f"The run learned from {evaluation.num_learned_from} of the {evaluation.num_images} images that it was "
+            "evaluated on, which flatters it; images that the training has not seen say more about new ones.",
         )
 
 

@@ -53,6 +53,7 @@ def evaluate(
         data=str(Path(data).resolve()),
         prompts=prompts,
         refine=refine,
+        num_learned_from=len(seen),
     )
     if run.is_run():
         keep(evaluation, run)

@@ -42,6 +42,7 @@ class Evaluation:
     difference: Difference | None
     objects: tuple[ObjectRow, ...]
     refine: Refinement = "none"
+    num_learned_from: int = 0  # of the images, those that the run was trained on
 
     @property
     def asked(self) -> str:
@@ -58,6 +59,7 @@ def summarize(
     data: str,
     prompts: PromptPolicy,
     refine: Refinement = "none",
+    num_learned_from: int = 0,
 ) -> Evaluation:
     """The rows with their means, intervals and counts."""
     statistics = Statistics.over([row.image_id for row in rows])
@@ -77,6 +79,7 @@ def summarize(
         difference=statistics.difference(zero_shot, adapted) if adapted else None,
         objects=tuple(rows),
         refine=refine,
+        num_learned_from=num_learned_from,
     )
 
 

@@ -72,7 +72,7 @@ def interval_text(interval: Interval, *, signed: bool = False) -> str:
 
 
 def notes(evaluation: Evaluation) -> list[str]:
-    """What the table leaves out: failures, who changed, who was skipped."""
+    """What the table leaves out: failures, who changed, who was skipped, what was seen in training."""
     failures = f"{evaluation.zero_shot.failures} zero-shot"
     if evaluation.adapted:
         failures += f", {evaluation.adapted.failures} adapted"
@@ -84,4 +84,6 @@ def notes(evaluation: Evaluation) -> list[str]:
     if evaluation.num_skipped or evaluation.num_skipped_images:
         without = f"{evaluation.num_skipped} objects without a mask"
         lines.append(f"skipped: {without}, {evaluation.num_skipped_images} images without any")
+    if seen := evaluation.num_learned_from:
+        lines.append(f"the run learned from {seen} of the {evaluation.num_images} images")
     return lines
