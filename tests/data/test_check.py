@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from written_rows import BIG, an_object
 
+from ringsam.cli import main
 from ringsam.data import check, read_two_boxes
 from ringsam.data.boxes import judge_boxes
 from ringsam.data.findings import RowProblem
@@ -141,9 +142,30 @@ def test_boxes_are_judged_on_the_image_as_displayed(make_data):
 
 def test_nothing_usable_is_an_error_with_the_reasons(make_data):
     result = check(make_data([]))
-    assert "0 usable objects of 0: the file has no annotations" in str(result.errors[-1])
+    assert str(result.errors[-1]).endswith("no annotations; draw some with `ringsam annotate`")
     result = check(make_data([an_object(big_box=...)]))
     assert "0 usable objects of 1: 1 errors" in str(result.errors[-1])
+
+
+@pytest.mark.parametrize("name", ["annotations.json", "two_boxes.json"])
+def test_coco_of_another_tool_is_told_once_with_the_command_that_imports_it(make_data, name):
+    rows = [an_object(i, big_box=..., small_box=..., bbox=[10, 10, 30, 20]) for i in (1, 2)]
+    folder = make_data(rows, name=name)
+    with pytest.raises(InputError) as caught:
+        check(folder)
+    said = str(caught.value)
+    assert "is COCO of another tool: its objects have bbox, none has a big_box" in said
+    named = folder / ("coco.json" if name == "two_boxes.json" else name)
+    assert f"`ringsam import {named} --out {folder}`" in said and "\n" not in said
+    (folder / name).rename(named)
+    assert main(["import", str(named), "--out", str(folder), "--single_boxes"]) == 0
+    assert check(folder).num_objects == 2
+
+
+def test_one_box_of_ours_makes_it_a_file_of_ours(make_data):
+    rows = [an_object(1), an_object(2, big_box=..., small_box=..., bbox=[10, 10, 30, 20])]
+    (error,) = check(make_data(rows)).errors
+    assert "annotation 2: has neither big_box nor small_box" in str(error)
 
 
 HINTS = {

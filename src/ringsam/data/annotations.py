@@ -36,8 +36,9 @@ def find_annotations(data: Path) -> Path:
     if not data.exists():
         raise InputError(f"{data}: no such folder or file")
     below = [child.parent for name in NAMES for child in sorted(data.glob(f"*/{name}"))]
-    hint = f"; did you mean {below[0]}?" if below else "; put one of them beside the folder images/"
-    raise InputError(f"{data}: holds neither {NAMES[0]} nor {NAMES[1]}{hint}")
+    make = "draw one with `ringsam annotate`, or make one of other labels with `ringsam import`"
+    mend = f"did you mean {below[0]}?" if below else f"{make}, beside the folder images/"
+    raise InputError(f"{data}: holds neither {NAMES[0]} nor {NAMES[1]}; {mend}")
 
 
 def image_folder(source: Path) -> Path:

@@ -60,7 +60,7 @@ class CheckResult:
 def check(data: Path) -> CheckResult:
     """Judges every row and decodes every image and mask of `data`.
 
-    Raises InputError only where there is no annotation file or it is no COCO JSON at all.
+    Raises InputError only where there is no annotation file, or it is no COCO JSON at all or another tool's.
     """
     examined = examine(data)
     records, findings = examined.records, list(examined.findings)

@@ -1,12 +1,12 @@
 """The one place that judges rows: every image and every annotation of a file, good or bad."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ringsam.data.annotations import AnnotationFile, find_annotations, image_folder
+from ringsam.data.annotations import NAMES, AnnotationFile, find_annotations, image_folder
 from ringsam.data.boxes import box_numbers, judge_boxes
 from ringsam.data.fields import Row, Size, fields_of, short_text, whole_number
 from ringsam.data.findings import Finding, RowProblem, UnreadableImage
@@ -18,6 +18,8 @@ from ringsam.data.places import Places, hash_of
 from ringsam.data.records import ImageRecords, TwoBoxData
 from ringsam.data.table import GrowingTable
 from ringsam.errors import InputError
+
+_OURS, _FOREIGN = {"big_box", "small_box"}, {"bbox", "segmentation"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Examination:
 def examine(data: Path, *, images_in: Path | None = None) -> Examination:
     """Judges all rows, images by their headers alone; they lie in `images_in`, or beside the annotations.
 
-    Raises InputError where there is no annotation file, or none that is COCO JSON.
+    Raises InputError where there is no annotation file, or none that is COCO JSON, or one of another tool.
     """
     source = find_annotations(data)
     file, folder = AnnotationFile(source), ImageFolder(images_in or image_folder(source))
@@ -55,6 +57,8 @@ def examine(data: Path, *, images_in: Path | None = None) -> Examination:
         for row in rows:
             judged.judge(num_rows[name], row)
             num_rows[name] += 1
+    if objects.keys and objects.keys <= _FOREIGN:
+        raise _of_another_tool(source, objects.keys)
     findings = [*file.findings, *images.findings, *objects.findings]
     findings += objects.big_boxes.hints(source.name)
     growing = images.table
@@ -137,6 +141,7 @@ class _Objects:
     def __init__(self, file: str, images: _Images) -> None:
         self.findings: list[Finding] = []
         self.big_boxes = BoxTally()
+        self.keys: Set[str] = set()  # of those that tell where an object is
         self._file, self._images, self._table = file, images, images.table
         self._by_id = Places()
 
@@ -144,6 +149,7 @@ class _Objects:
         name, where = self._file, f"annotations[{index}]"
         try:
             fields = fields_of(row)
+            self.keys |= fields.keys() & (_OURS | _FOREIGN)
             self._count(fields)
             object_id = whole_number(fields, "id")
             where = f"annotation {object_id}"
@@ -198,4 +204,14 @@ def _compare_size(fields: Row, size: Size) -> None:
 def _nothing_usable(file: str, num_rows: int, findings: Sequence[Finding]) -> Finding:
     errors = sum(finding.severity == "error" for finding in findings)
     reason = f"{errors} errors in the rows" if errors else "the file has no annotations"
-    return Finding("error", file, "", f"0 usable objects of {num_rows}: {reason}", "mend the rows")
+    mend = "mend the rows" if errors else "draw some with `ringsam annotate`"
+    return Finding("error", file, "", f"0 usable objects of {num_rows}: {reason}", mend)
+
+
+def _of_another_tool(source: Path, keys: Set[str]) -> InputError:
+    told = f"its objects have {' and '.join(sorted(keys))}, none has a big_box or a small_box"
+    beside = source.with_name("coco.json") if source.name == NAMES[0] else source
+    first = f"rename it to {beside.name}, then " if beside != source else ""
+    made = f"`ringsam import {beside} --out {source.parent}` makes {NAMES[0]} of it"
+    masks = " (with --keep_masks, to evaluate with)" if "segmentation" in keys else ""
+    return InputError(f"{source}: is COCO of another tool: {told}; {first}{made}{masks}")
