@@ -137,6 +137,16 @@ def test_text_that_begins_with_a_number_is_not_taken_for_yolo(tmp_path, text):
     assert "holds no labels of a known format" in refused(tmp_path, source)
 
 
+@pytest.mark.parametrize(
+    "header", ["filename,x0,y0,x1,y1", "img,xmin,ymin,xmax,ymax", "image,bbox"]
+)
+def test_a_table_of_other_columns_is_told_with_those_that_it_has_and_needs(tmp_path, header):
+    source = put(write_images(tmp_path) / "boxes.csv", f"{header}\na.png,1,1,9,9\n")
+    said = refused(tmp_path, source)
+    assert f"boxes.csv has the columns {header.replace(',', ', ')}; it needs x1, y1, x2, y2" in said
+    assert "and one of image_file, file_name" in said
+
+
 def test_a_yolo_file_without_image_is_told_by_the_path_looked_for(tmp_path):
     source = yolo(write_images(tmp_path))
     (tmp_path / "images" / "a.png").unlink()

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ringsam.data.boxes import Box
-from ringsam.data.findings import RowProblem
+from ringsam.data.fields import short_text
+from ringsam.data.findings import RowProblem, shown
 from ringsam.data.formats.documents import Document
 from ringsam.data.formats.regions import (
     LabelledImage,
@@ -51,6 +52,16 @@ class _Columns(NamedTuple):
 
 def recognises(document: Document) -> bool:
     return isinstance(document.content, str) and _columns(_names(document.content)) is not None
+
+
+def what_is_missing(document: Document) -> str:
+    """The columns that a table has which is not recognised, and those that it needs; nothing of another file."""
+    name, content = document.path.name, document.content
+    if not isinstance(content, str) or document.path.suffix.lower() not in (".csv", ".tsv"):
+        return ""
+    header = short_text(", ".join(_names(content)))
+    boxes = f"{', '.join(_CORNERS)} or x, y, width, height (both boxes: big_x1, ..., small_x1, ...)"
+    return f": {shown(name)} has the columns {header}; it needs {boxes}, and one of {', '.join(_IMAGE)}"
 
 
 def read(document: Document, labels: Labels) -> None:

@@ -45,7 +45,7 @@ def read_labels(source: Path) -> Labels:
     """
     labels = Labels()
     formats: dict[str, Path] = {}  # with the first file of each
-    empty = []
+    empty, unknown = [], []
     for path in _label_files(source):
         with labels.row(path):
             document = open_document(path)
@@ -57,12 +57,14 @@ def read_labels(source: Path) -> Labels:
                 empty.append(document)
             else:
                 labels.skipped["file without labels"] += 1
+                unknown.append(csv_table.what_is_missing(document))
     if len(formats) > 1:
         found = ", ".join(f"{name} ({path})" for name, path in formats.items())
         raise InputError(f"{source}: holds labels of several formats: {found}; name one of them")
     if not formats and not labels.findings:
         known = ", ".join(FORMATS)
-        raise InputError(f"{source}: holds no labels of a known format ({known})")
+        missing = next(filter(None, unknown), "")
+        raise InputError(f"{source}: holds no labels of a known format ({known}){missing}")
     labels.format = "".join(formats)
     _read_empty(empty, labels)
     return labels
