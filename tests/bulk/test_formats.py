@@ -14,11 +14,12 @@ from PIL import Image
 
 from ringsam.bulk import formats as bulk_formats
 from ringsam.bulk import predict_files
-from ringsam.bulk.formats import Classes, Found, write_label_map, write_yolo
+from ringsam.bulk.formats import Classes, Found, refuse_unwritable, write_label_map, write_yolo
 from ringsam.cli import main
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.formats import import_labels
 from ringsam.data.masks import decode_mask
+from ringsam.data.records import ImageRecords
 from ringsam.errors import InputError
 from ringsam.predict import Predictor
 
@@ -212,6 +213,12 @@ def test_names_that_yolo_cannot_tell_apart_are_refused_with_their_list(same_stem
     others = ("labels", "geojson", "png")
     predict_files(sam_folder, same_stem / "images", boxes, out, formats=others)
     assert len(names_below(out / "geojson")) == 6
+
+
+def test_no_record_is_made_to_see_that_all_can_be_written(data, monkeypatch):
+    read = read_two_boxes(data)
+    monkeypatch.setattr(ImageRecords, "__getitem__", None)
+    refuse_unwritable(read, ALL)
 
 
 def test_more_objects_than_a_label_map_numbers_are_refused(data, sam_folder, tmp_path, monkeypatch):

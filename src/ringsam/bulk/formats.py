@@ -15,6 +15,7 @@ from PIL import Image
 from ringsam.bulk.coco import Row
 from ringsam.bulk.outlines import outline, tied_together
 from ringsam.config import MaskFormat
+from ringsam.data.fields import short_text
 from ringsam.data.records import ImageRecord, TwoBoxData
 from ringsam.errors import InputError
 
@@ -88,7 +89,7 @@ def write_yolo(found: Found, folder: Path) -> None:
         scores.append(f"{row['id']} {_confidence(row):.6f}")
     for name, lines in (("labels", labels), ("scores", scores)):
         text = "".join(f"{line}\n" for line in lines)
-        _place(folder / name, yolo_name(found.record)).write_text(text, encoding="utf-8")
+        _place(folder / name, yolo_name(found.record.file_name)).write_text(text, encoding="utf-8")
 
 
 def write_geojson(found: Found, folder: Path) -> None:
@@ -123,15 +124,16 @@ WRITERS: dict[MaskFormat, Callable[[Found, Path], None]] = {
 
 def refuse_unwritable(data: TwoBoxData, formats: Sequence[MaskFormat]) -> None:
     """Raises InputError where a format has no place for what the data holds."""
-    most = max(data.images, key=lambda record: record.num_objects, default=None)
-    if "labels" in formats and most is not None and most.num_objects > LABEL_MAP_OBJECTS:
+    num_objects = data.images.num_objects
+    if "labels" in formats and (most := num_objects.max(initial=0)) > LABEL_MAP_OBJECTS:
+        name = short_text(data.images[int(num_objects.argmax())].file_name)
         raise InputError(
-            f"{most.file_name}: {most.num_objects} objects, but a label map numbers {LABEL_MAP_OBJECTS}; "
+            f"{name}: {most} objects, but a label map numbers {LABEL_MAP_OBJECTS}; "
             "leave `labels` out of --format"
         )
-    names = Counter(yolo_name(record) for record in data.images)
-    twice = [r.file_name for r in data.images if names[yolo_name(r)] > 1]
-    if "yolo" in formats and twice:
+    names = list(data.images.file_names()) if "yolo" in formats else []
+    counts = Counter(map(yolo_name, names))
+    if twice := [short_text(name) for name in names if counts[yolo_name(name)] > 1]:
         raise InputError(
             f"{data.source}: {len(twice)} images differ in their ending alone, which YOLO's labels leave out; "
             "rename them, or leave `yolo` out of --format:",
@@ -139,8 +141,8 @@ def refuse_unwritable(data: TwoBoxData, formats: Sequence[MaskFormat]) -> None:
         )
 
 
-def yolo_name(record: ImageRecord) -> str:
-    return str(PurePosixPath(record.file_name).with_suffix(".txt"))
+def yolo_name(file_name: str) -> str:
+    return str(PurePosixPath(file_name).with_suffix(".txt"))
 
 
 def _outlined(found: Found) -> list[tuple[Row, list[Any]]]:

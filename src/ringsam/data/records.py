@@ -1,6 +1,6 @@
 """Images with two boxes per object, judged and ready to use."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
@@ -93,6 +93,10 @@ class ImageRecords(Sequence[ImageRecord]):
             category_ids=np.array(table.category_ids[rows]),
             segmentations=tuple(table.segmentation(row) for row in range(rows.start, rows.stop)),
         )
+
+    def file_names(self) -> Iterator[str]:
+        """The name of each image, without the rest of its record."""
+        return (self._names[place] for place in self.chosen)
 
     @property
     def image_ids(self) -> npt.NDArray[np.int64]:
