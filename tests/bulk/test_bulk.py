@@ -176,6 +176,29 @@ def test_a_place_below_a_file_is_refused(disc_data, sam_folder, tmp_path):
         predict(disc_data, sam_folder, tmp_path / "file" / "masks")
 
 
+def test_big_boxes_alone_do_where_nothing_else_is_asked_with(disc_data, sam_folder, tmp_path):
+    content = json.loads((disc_data / "two_boxes.json").read_text())
+    for row in content["annotations"][::2]:
+        del row["small_box"]
+    boxes = tmp_path / "big.json"
+    boxes.write_text(json.dumps(content))
+    images, whole = disc_data / "images", disc_data / "two_boxes.json"
+    for number, more in enumerate(({}, {"refine": "big_box"})):
+        alone, both = tmp_path / f"alone{number}", tmp_path / f"both{number}"
+        assert "18 masks" in predict_files(sam_folder, images, boxes, alone, **more)
+        predict_files(sam_folder, images, whole, both, **more)
+        assert_same_files(alone, both)
+    for more in ({"prompts": "box+core"}, {"refine": "both_boxes"}):
+        with pytest.raises(InputError, match="has a big_box but no small_box"):
+            predict_files(sam_folder, images, boxes, tmp_path / "none", **more)
+    with pytest.raises(InputError, match="has a big_box but no small_box"):
+        read_two_boxes(boxes, images_in=images)
+    content["annotations"][0]["big_box"] = [5, 5, 5.01, 9]
+    boxes.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"annotation 1: big_box .* is thinner"):
+        predict_files(sam_folder, images, boxes, tmp_path / "none")
+
+
 def test_a_figure_that_is_not_finite_is_null(disc_data, sam_folder, tmp_path, monkeypatch):
     def without_scores(*args, **kwargs):
         prediction = ask(*args, **kwargs)

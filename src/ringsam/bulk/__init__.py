@@ -46,7 +46,8 @@ def predict_files(
     command goes on from them. Raises InputError for boxes or images that cannot be used, and for an `out` that holds
     anything or cannot be written.
     """
-    data = read_two_boxes(boxes, images_in=images)
+    big_boxes_do = prompts == "box" and refine != "both_boxes"
+    data = read_two_boxes(boxes, images_in=images, big_boxes_do=big_boxes_do)
     refuse_unwritable(data, formats)
     predictor = load(run_or_weights)
     predictor.to(_device())

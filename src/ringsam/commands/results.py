@@ -115,7 +115,7 @@ def predict(
     Args:
         run: A run folder, or any weights that `ringsam train --weights` takes.
         images: The folder of the images.
-        boxes: COCO JSON with a big_box (and a small_box) per object.
+        boxes: COCO JSON with a big_box per object, and a small_box for other prompts than box and for refine both_boxes.
         out: A new folder, with masks.json for coco and a folder for every other format.
         prompts: What SAM is asked with.
         refine: Move SAM's masks by each object's own colours, within the big box, or by what both boxes tell.

@@ -40,8 +40,7 @@ def judge_boxes(row: Mapping[str, object], size: tuple[int, int] | None) -> BoxP
         big = _clip_to_image("big_box", big, size, warnings)
         small = _clip_to_image("small_box", small, size, warnings)
     small = _clip(small, big)
-    if min(small[2] - small[0], small[3] - small[1]) < MIN_SIDE_PX:
-        raise RowProblem(f"small_box {text(small)} is thinner than {MIN_SIDE_PX:g} px", "redraw it")
+    _refuse_thin("small_box", small)
     ring = max(abs(s - b) for s, b in zip(small, big, strict=True))
     if ring < MIN_RING_PX:
         raise RowProblem(
@@ -52,6 +51,17 @@ def judge_boxes(row: Mapping[str, object], size: tuple[int, int] | None) -> BoxP
         reason = f"the ring between the boxes is {seen:.2g} px wide where SAM sees the image at {SAM_SIDE_PX} px"
         warnings.append((reason, f"leave {MIN_RING_PX / seen * ring:.1f} px or more on a side"))
     return BoxPair(big, small, warnings)
+
+
+def judge_big_box(row: Mapping[str, object], size: tuple[int, int] | None) -> BoxPair:
+    """The same of a row whose big box alone is asked with; it stands in the small one's place."""
+    if row.get("big_box") is None:
+        raise RowProblem("has no big_box", "draw it")
+    big, warnings = parse_box("big_box", row["big_box"]), list[tuple[str, str]]()
+    if size is not None:
+        big = _clip_to_image("big_box", big, size, warnings)
+    _refuse_thin("big_box", big)
+    return BoxPair(big, big, warnings)
 
 
 def parse_box(name: str, value: object) -> Box:
@@ -94,6 +104,11 @@ def _missing(big: object, small: object) -> RowProblem:
         return RowProblem("has neither big_box nor small_box", "draw both, or take the row out")
     name, other = ("big_box", "small_box") if big is None else ("small_box", "big_box")
     return RowProblem(f"has a {other} but no {name}", f"draw the {name} as well")
+
+
+def _refuse_thin(name: str, box: Box) -> None:
+    if min(box[2] - box[0], box[3] - box[1]) < MIN_SIDE_PX:
+        raise RowProblem(f"{name} {text(box)} is thinner than {MIN_SIDE_PX:g} px", "redraw it")
 
 
 def _refuse_loose(big: Box, small: Box) -> None:

@@ -35,17 +35,22 @@ __all__ = [
 
 
 def read_two_boxes(
-    data: Path, *, images_in: Path | None = None, without: Collection[int] = ()
+    data: Path,
+    *,
+    images_in: Path | None = None,
+    without: Collection[int] = (),
+    big_boxes_do: bool = False,
 ) -> TwoBoxData:
     """All images of `data`, a folder with its JSON or the JSON itself; only headers are read, of a large set once.
 
-    The images lie in `images_in`, or where the annotations are; those whose ids are in `without` are left out. Raises InputError with every bad row: its text is cut to a readable length, its `rows` are all.
+    The images lie in `images_in`, or where the annotations are; those whose ids are in `without` are left out. With `big_boxes_do` an object
+    may have no small box, and its record has the big one in that place. Raises InputError with every bad row: its text is cut to a readable length, its `rows` are all.
     """
     source = find_annotations(data)
     known = read_index(source, images_in or image_folder(source))
     if known is not None:
         return known.without(without)
-    examined = examine(source, images_in=images_in)
+    examined = examine(source, images_in=images_in, big_boxes_do=big_boxes_do)
     bad = [finding for finding in examined.findings if finding.severity == "error"]
     errors = [found for found in bad if found.unreadable not in without]
     if errors:
@@ -54,7 +59,8 @@ def read_two_boxes(
         refusal.rows = [str(finding) for finding in errors]
         raise refusal
     usable = examined.usable()
-    return (usable if bad else write_index(usable)).without(without)
+    whole = not (bad or examined.num_without_small)
+    return (write_index(usable) if whole else usable).without(without)
 
 
 @runtime_checkable

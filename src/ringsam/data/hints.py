@@ -1,18 +1,36 @@
-"""Guesses at one cause behind many bad boxes: another kind of coordinates."""
+"""Guesses at one cause behind many bad boxes: another kind of coordinates, or the file of another tool."""
 
 import math
 import sys
+from collections.abc import Set
 from dataclasses import dataclass
+from pathlib import Path
 
+from ringsam.data.annotations import NAMES
 from ringsam.data.boxes import Box
 from ringsam.data.fields import Size
 from ringsam.data.findings import Finding
+from ringsam.errors import InputError
 
 MIN_BOXES = 3
 MANY = 0.5  # of the boxes leave the image or are inverted
 NEARLY_ALL = 0.9  # would be right if read the other way
 MIN_BOXES_PERCENT = 20
+FOREIGN_KEYS = frozenset({"bbox", "segmentation"})
+BOX_KEYS = FOREIGN_KEYS | {"big_box", "small_box"}  # that tell where an object is
 _CORNERS = "boxes are [x1, y1, x2, y2] in pixels of the image"
+
+
+def refuse_another_tools(source: Path, keys: Set[str]) -> None:
+    """Raises InputError where of the BOX_KEYS its objects have those of other tools alone."""
+    if not keys or not keys <= FOREIGN_KEYS:
+        return
+    told = f"its objects have {' and '.join(sorted(keys))}, none has a big_box or a small_box"
+    beside = source.with_name("coco.json") if source.name == NAMES[0] else source
+    first = f"rename it to {beside.name}, then " if beside != source else ""
+    made = f"`ringsam import {beside} --out {source.parent}` makes {NAMES[0]} of it"
+    masks = " (with --keep_masks, to evaluate with)" if "segmentation" in keys else ""
+    raise InputError(f"{source}: is COCO of another tool: {told}; {first}{made}{masks}")
 
 
 @dataclass

@@ -6,20 +6,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ringsam.data.annotations import NAMES, AnnotationFile, find_annotations, image_folder
-from ringsam.data.boxes import box_numbers, judge_boxes
+from ringsam.data.annotations import AnnotationFile, find_annotations, image_folder
+from ringsam.data.boxes import box_numbers, judge_big_box, judge_boxes
 from ringsam.data.fields import Row, Size, fields_of, short_text, whole_number
 from ringsam.data.findings import Finding, RowProblem, UnreadableImage
 from ringsam.data.folder import ImageFolder, composed
-from ringsam.data.hints import BoxTally
+from ringsam.data.hints import BOX_KEYS, BoxTally, refuse_another_tools
 from ringsam.data.images import image_size
 from ringsam.data.masks import judge_segmentation
 from ringsam.data.places import Places, hash_of
 from ringsam.data.records import ImageRecords, TwoBoxData
 from ringsam.data.table import GrowingTable
 from ringsam.errors import InputError
-
-_OURS, _FOREIGN = {"big_box", "small_box"}, {"bbox", "segmentation"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,7 @@ class Examination:
     categories: dict[int, str]
     records: ImageRecords
     findings: tuple[Finding, ...]
+    num_without_small: int = 0  # objects that were let pass with their big box alone
 
     def usable(self) -> TwoBoxData:
         """What can be worked with."""
@@ -43,31 +42,33 @@ class Examination:
         )
 
 
-def examine(data: Path, *, images_in: Path | None = None) -> Examination:
+def examine(
+    data: Path, *, images_in: Path | None = None, big_boxes_do: bool = False
+) -> Examination:
     """Judges all rows, images by their headers alone; they lie in `images_in`, or beside the annotations.
 
+    With `big_boxes_do` an object may have no small box.
     Raises InputError where there is no annotation file, or none that is COCO JSON, or one of another tool.
     """
     source = find_annotations(data)
     file, folder = AnnotationFile(source), ImageFolder(images_in or image_folder(source))
     images = _Images(source.name, folder)
-    objects, num_rows = _Objects(source.name, images), Counter[str]()
+    objects, num_rows = _Objects(source.name, images, big_boxes_do), Counter[str]()
     for name, rows in file.rows("images", "annotations"):
         judged = images if name == "images" else objects
         for row in rows:
             judged.judge(num_rows[name], row)
             num_rows[name] += 1
-    if objects.keys and objects.keys <= _FOREIGN:
-        raise _of_another_tool(source, objects.keys)
+    refuse_another_tools(source, objects.keys)
     findings = [*file.findings, *images.findings, *objects.findings]
     findings += objects.big_boxes.hints(source.name)
-    growing = images.table
+    growing, num_without_small = images.table, objects.num_without_small
     del images, objects, judged  # what was seen where takes as much memory as what is kept
     usable, table = growing.usable(), growing.finish()
     if not len(table.object_ids):
         findings.append(_nothing_usable(source.name, num_rows["annotations"], findings))
     records = ImageRecords(table, folder.root, usable)
-    return Examination(folder, source, file.categories, records, tuple(findings))
+    return Examination(folder, source, file.categories, records, tuple(findings), num_without_small)
 
 
 @dataclass
@@ -138,8 +139,10 @@ class _Images:
 class _Objects:
     """Annotations under judgement; each good one goes to the table of its image."""
 
-    def __init__(self, file: str, images: _Images) -> None:
+    def __init__(self, file: str, images: _Images, big_boxes_do: bool) -> None:
         self.findings: list[Finding] = []
+        self.num_without_small = 0
+        self._big_boxes_do = big_boxes_do
         self.big_boxes = BoxTally()
         self.keys: Set[str] = set()  # of those that tell where an object is
         self._file, self._images, self._table = file, images, images.table
@@ -149,7 +152,7 @@ class _Objects:
         name, where = self._file, f"annotations[{index}]"
         try:
             fields = fields_of(row)
-            self.keys |= fields.keys() & (_OURS | _FOREIGN)
+            self.keys |= fields.keys() & BOX_KEYS
             self._count(fields)
             object_id = whole_number(fields, "id")
             where = f"annotation {object_id}"
@@ -167,7 +170,11 @@ class _Objects:
     def _judge_object(self, image: int, object_id: int, fields: Row) -> list[tuple[str, str]]:
         """Puts it in the table; returns what was clipped."""
         size = self._table.size(image)
-        boxes = judge_boxes(fields, size)
+        if self._big_boxes_do and fields.get("small_box") is None:
+            boxes = judge_big_box(fields, size)
+            self.num_without_small += 1
+        else:
+            boxes = judge_boxes(fields, size)
         category = 0 if fields.get("category_id") is None else whole_number(fields, "category_id")
         segmentation = fields.get("segmentation") or None  # an empty list says: none
         if segmentation is not None and size is not None:
@@ -206,12 +213,3 @@ def _nothing_usable(file: str, num_rows: int, findings: Sequence[Finding]) -> Fi
     reason = f"{errors} errors in the rows" if errors else "the file has no annotations"
     mend = "mend the rows" if errors else "draw some with `ringsam annotate`"
     return Finding("error", file, "", f"0 usable objects of {num_rows}: {reason}", mend)
-
-
-def _of_another_tool(source: Path, keys: Set[str]) -> InputError:
-    told = f"its objects have {' and '.join(sorted(keys))}, none has a big_box or a small_box"
-    beside = source.with_name("coco.json") if source.name == NAMES[0] else source
-    first = f"rename it to {beside.name}, then " if beside != source else ""
-    made = f"`ringsam import {beside} --out {source.parent}` makes {NAMES[0]} of it"
-    masks = " (with --keep_masks, to evaluate with)" if "segmentation" in keys else ""
-    return InputError(f"{source}: is COCO of another tool: {told}; {first}{made}{masks}")
