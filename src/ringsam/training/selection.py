@@ -17,7 +17,6 @@ from ringsam.training.optim import start_again_at_half_rate
 
 PATIENCE = 3  # epochs without a better one, after which training stops
 NOISE = 0.01  # of the best quality: nearer than this is no difference, and more training counts
-STANDARD_ERRORS = 2.0  # of the held-out objects' differences: nearer than this, so few tell none
 COLLAPSE = 0.8  # of the best quality so far: below it an epoch has ruined the model
 
 
@@ -101,13 +100,13 @@ class Selection(L.Callback):
 
 
 def is_worse(qualities: PerObject, best: PerObject) -> bool:
-    """Whether the same objects' qualities are below the best on average, by more than noise and more than chance.
+    """Whether the same objects' qualities are below the best on average, by more than noise and by more than so few can tell.
 
-    Chance as the standard error of the paired differences (Breiman 1984, who takes one).
+    That is one standard error of the paired differences (Breiman 1984).
     """
     lost = best - qualities
-    chance = STANDARD_ERRORS * lost.std(correction=0) / max(len(lost) - 1, 1) ** 0.5
-    return bool(lost.mean() > max(NOISE * best.mean(), chance))
+    standard_error = lost.std(correction=0) / max(len(lost) - 1, 1) ** 0.5
+    return bool(lost.mean() > max(NOISE * best.mean(), standard_error))
 
 
 def _say(trainer: L.Trainer, text: str) -> None:
