@@ -29,7 +29,6 @@ optimizer.step()
 adaptation.update_teacher()
 assert output.signal and output.loss.isfinite() and all(v.isfinite() for v in monitors.values())
 assert output.student.embedding.shape == (1, 256, 64, 64)
-assert adaptation.step(batch, Draws(0, 1)).terms["distill"] > 0
 print(open("/proc/self/status").read())
 """
 
