@@ -16,6 +16,7 @@ from ringsam.runs import RunFolder
 from ringsam.training.changes import with_devices
 from ringsam.training.checkpoint import read_checkpoint
 from ringsam.training.keeping import Checkpoints
+from ringsam.training.run import resume, train
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,17 @@ def test_images_held_out_from_now_on_judge_from_here(run, tmp_path, capsys):
     assert main(["resume", str(folder.path), "--allow_change"]) == 0
     assert len(folder.read_epochs()) > 2
     assert "kept epoch 0" not in capsys.readouterr().out
+
+
+def test_where_others_are_held_out_they_judge_from_here(disc_data, sam_folder, tmp_path):
+    config = Config(
+        weights=str(sam_folder), epochs=1, optim={"batch_size": 2}, data={"held_out": 0.2}
+    )
+    folder = RunFolder(train(disc_data, tmp_path / "run", config))
+    text = folder.config.read_text().replace("held_out: 0.2\n", "held_out: 0.5\n")
+    folder.config.write_text(text.replace("epochs: 1\n", "epochs: 2\n"))
+    resume(folder.path, allow_change=True)
+    assert [row["num_objects"] for row in folder.read_epochs()] == [15, 9]
 
 
 def test_a_head_that_was_not_trained_cannot_be_from_now_on(run, tmp_path, capsys):

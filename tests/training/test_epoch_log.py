@@ -73,9 +73,12 @@ def test_a_run_with_signal_is_given_no_advice(disc_data, sam_folder, tmp_path, c
 def test_a_quality_that_falls_is_told_with_both_numbers(
     disc_data, sam_folder, tmp_path, monkeypatch, capsys
 ):
-    qualities = (0.9, 0.88, 0.8, 0.79)  # of the untrained model, then of each epoch
-    verdicts = (torch.tensor([quality]) for quality in qualities)
-    monkeypatch.setattr(selection.Selection, "_judge", lambda *_: next(verdicts))
+    verdicts = iter([0.9, 0.88, 0.8, 0.79])  # of the untrained model, then of each epoch
+    monkeypatch.setattr(
+        selection.Selection,
+        "_judge",
+        lambda self, *_: torch.full((self.num_objects,), next(verdicts)),
+    )
     method = {"prompts": "box", "alpha": 0.0, "self_training": 1.0}
     run = train(
         disc_data, tmp_path / "run", settings(sam_folder, method=method, data={"held_out": 0.3})

@@ -31,8 +31,12 @@ def settings(sam, *, epochs: int = 3, rate: float = 1e-3, **data) -> Config:
 
 def judged(monkeypatch, qualities: list[float]) -> None:
     """Have the epochs judged so, the untrained model first."""
-    verdicts = (torch.tensor([quality]) for quality in qualities)
-    monkeypatch.setattr(selection.Selection, "_judge", lambda *_: next(verdicts))
+    verdicts = iter(qualities)
+
+    def judge(self, *_) -> torch.Tensor:
+        return torch.full((self.num_objects,), next(verdicts))
+
+    monkeypatch.setattr(selection.Selection, "_judge", judge)
 
 
 def adapted(run) -> dict[str, torch.Tensor]:

@@ -95,7 +95,8 @@ def build_selection(
     preprocess = Preprocess(adaptation.sam.input_size, config.data.resize)
     images = TwoBoxDataset(held_out.images, preprocess, with_masks=False)
     loader = DataLoader(images, batch_size=config.optim.batch_size, collate_fn=collate)
-    return Selection(loader, adaptation, seed=config.seed)
+    num_objects = held_out.num_objects
+    return Selection(loader, adaptation, num_objects=num_objects, seed=config.seed)
 
 
 def build_overlays(

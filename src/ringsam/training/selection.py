@@ -27,8 +27,11 @@ class Selection(L.Callback):
     judges the same images and goes by the first rank's verdict, so all decide alike.
     """
 
-    def __init__(self, held_out: DataLoader[Sample], adaptation: Adaptation, *, seed: int) -> None:
+    def __init__(
+        self, held_out: DataLoader[Sample], adaptation: Adaptation, *, num_objects: int, seed: int
+    ) -> None:
         self.held_out = held_out
+        self.num_objects = num_objects
         self.adaptation = adaptation
         self.draws = Draws(seed, 0)
         self.patience, self.collapse = PATIENCE, COLLAPSE
@@ -39,7 +42,8 @@ class Selection(L.Callback):
         self.head: dict[str, Tensor] = {}
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if not self.weights:
+        if len(self.best) != self.num_objects:  # at the start, or where others are held out now
+            self.best = torch.empty(0)
             self._keep(self._judge(trainer, pl_module), epoch=trainer.current_epoch)
         # A run that had stopped, and is resumed, stays stopped
         trainer.should_stop = trainer.current_epoch - self.epoch >= self.patience
