@@ -13,10 +13,12 @@ from ringsam.method.adaptation import Adaptation
 from ringsam.method.self_training import (
     box_constraint_loss,
     box_regions,
+    expected_overlap,
     make_targets,
     pool,
     self_training_loss,
     shape_prior,
+    temper,
 )
 
 GRID = 32
@@ -28,6 +30,10 @@ def logits(num: int, *, seed: int = 0) -> torch.Tensor:
 
 def softplus(x: float) -> float:
     return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
+
+
+def sigmoid(odds: float) -> float:
+    return 1 / (1 + math.exp(-odds))
 
 
 def log_odds_of(belief: float) -> float:
@@ -46,12 +52,30 @@ def test_targets_are_certain_where_the_boxes_are_and_pooled_in_the_ring():
     assert (targets[regions.core] == 1).all() and (targets[regions.outside] == 0).all()
     ring = (~regions.core & ~regions.outside).nonzero().tolist()
     assert len(ring) > 20
-    for n, r, c in ring[::7]:
+    pooled = {}
+    for n, r, c in ring:
         share = colour[n, 2 * r : 2 * r + 2, 2 * c : 2 * c + 2].float().mean().item()
-        log_odds = 0.25 * logits(4)[n, r, c].item()
-        log_odds += 0.25 * log_odds_of(share) + 0.5 * log_odds_of(place[n, r, c].item())
-        expected = 1 / (1 + math.exp(-0.7 * log_odds))
-        assert targets[n, r, c].item() == pytest.approx(expected, rel=1e-5)
+        pooled[n, r, c] = 0.25 * logits(4)[n, r, c].clamp(-6, 6).item()
+        pooled[n, r, c] += 0.25 * log_odds_of(share) + 0.5 * log_odds_of(place[n, r, c].item())
+    for n in range(4):
+        believed = [sigmoid(odds) for (of, _, _), odds in pooled.items() if of == n]
+        sure = int(regions.core[n].sum())
+        shared = sure + sum(p for p in believed if p > 0.5)
+        overlap = shared / (sure + sum(1 if p > 0.5 else p for p in believed))
+        assert 0.3 < overlap < 0.95
+        for (_, r, c), odds in [(at, odds) for at, odds in pooled.items() if at[0] == n][::7]:
+            assert targets[n, r, c].item() == pytest.approx(sigmoid(overlap * odds), rel=1e-4)
+
+
+def test_a_belief_that_doubts_nothing_expects_all_the_overlap_and_is_taught_as_it_is():
+    sure = disc_batch().gt_masks.float()
+    doubtful = torch.where(sure > 0, 0.6, 0.4)
+    assert torch.equal(expected_overlap(sure), torch.ones(4))
+    torch.testing.assert_close(temper(sure), sure, atol=2e-4, rtol=0)
+    assert (expected_overlap(doubtful) < 0.6).all()
+    assert torch.equal(temper(doubtful) > 0.5, sure > 0)
+    assert ((temper(doubtful) - 0.5).abs() < 0.6 * 0.1).all()
+    assert torch.equal(expected_overlap(torch.zeros(1, 4, 4)), torch.zeros(1))
 
 
 def test_the_shape_prior_is_an_ellipse_half_way_between_the_boxes():

@@ -27,8 +27,8 @@ PerObject = Float[Tensor, " n"]
 # Of the shape prior: 0.98 in the middle of its ellipse, 0.02 at 1.4 times its radius
 _STEEPNESS = 4.0
 _BEYOND = 0.1  # of the big box's side: how far past the image's border the shape prior goes on
+_DOUBT = 1e-4  # of each pixel, in what is tempered
 _SAM_MOST = 6.0  # log odds that count of what SAM says; some SAMs are surer than they are right
-_CAUTION = 0.7  # of the pooled log odds that the student is taught: voters err together where an image is hard
 
 
 class BoxRegions(NamedTuple):
@@ -98,7 +98,10 @@ def cut_sides(batch: Batch, *, within: float) -> Bool[Tensor, "n 4"]:
 
 
 def make_targets(teacher: MaskLogits, batch: Batch, config: MethodConfig) -> SoftMasks:
-    """What colours, place and teacher believe, pooled by their shares and moved by the object's own colours; then what the boxes know."""
+    """What colours, place and teacher believe, pooled by their shares and moved by the object's own colours; then what the boxes know.
+
+    Of all but the boxes an object counts as much as the overlap that it expects: voters err together where an image is hard.
+    """
     grid = teacher.shape[-1]
     votes = []
     if config.shape_vote:
@@ -106,10 +109,25 @@ def make_targets(teacher: MaskLogits, batch: Batch, config: MethodConfig) -> Sof
     if config.colour_vote and batch.colour_masks is not None:
         seen = F.adaptive_avg_pool2d(batch.colour_masks.float().mean(dim=1), grid)
         votes.append((seen, config.colour_vote))
-    belief = pool(teacher, votes, caution=_CAUTION if votes else 1.0)
+    belief = pool(teacher, votes)
     if config.colour_evidence:
         belief = follow_colours(belief, batch, weight=config.colour_evidence)
-    return fill_boxes(belief, batch)
+    belief = fill_boxes(belief, batch)
+    return fill_boxes(temper(belief), batch) if votes else belief
+
+
+def temper(belief: SoftMasks) -> SoftMasks:
+    """The belief, each object's log odds times the overlap that it expects."""
+    expected = expected_overlap(belief)[:, None, None]
+    return (expected * belief.clamp(_DOUBT, 1 - _DOUBT).logit()).sigmoid()
+
+
+def expected_overlap(belief: SoftMasks) -> PerObject:
+    """IoU with the truth that a belief expects of its mask: what it believes of the mask, over the mask and what it believes beyond it."""
+    mask = (belief > 0.5).to(belief)
+    shared = (belief * mask).flatten(1).sum(dim=1)
+    either = torch.maximum(belief, mask).flatten(1).sum(dim=1)
+    return shared / either.clamp(min=_DOUBT)
 
 
 def fill_boxes(belief: SoftMasks, batch: Batch) -> SoftMasks:
@@ -118,18 +136,16 @@ def fill_boxes(belief: SoftMasks, batch: Batch) -> SoftMasks:
     return belief.masked_fill(regions.core, 1.0).masked_fill(regions.outside, 0.0)
 
 
-def pool(
-    sam: MaskLogits, votes: Sequence[tuple[SoftMasks, float]], *, caution: float = 1.0
-) -> SoftMasks:
+def pool(sam: MaskLogits, votes: Sequence[tuple[SoftMasks, float]]) -> SoftMasks:
     """The voters' log odds, added up by their shares, SAM's share the rest: whoever is surer counts for more.
 
-    (The logarithmic opinion pool, Genest 1986.) A SAM that is sure of its mask is not outvoted. `caution` is the factor of what is pooled.
+    (The logarithmic opinion pool, Genest 1986.) A SAM that is sure of its mask is not outvoted.
     """
     rest = 1 - sum(share for _, share in votes)
     pooled = rest * sam.float().clamp(-_SAM_MOST, _SAM_MOST)
     for belief, share in votes:
         pooled = pooled + share * log_odds(belief)
-    return (caution * pooled).sigmoid()
+    return pooled.sigmoid()
 
 
 def self_training_loss(logits: MaskLogits, targets: SoftMasks, regions: BoxRegions) -> PerObject:
