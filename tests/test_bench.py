@@ -103,6 +103,14 @@ def discs(tmp_path):
     return tmp_path / "root" / "discs"
 
 
+@pytest.mark.parametrize("jobs", ["0", "-1"])
+def test_no_runs_at_a_time_are_refused(discs, tmp_path, capsys, jobs):
+    arguments = ["bench", str(discs), "--out", str(tmp_path / "out"), "--jobs", jobs]
+    assert main(arguments) == 2
+    assert f"--jobs {jobs} runs nothing; give 1 or more" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_folders_without_both_parts_are_left_out_and_told(discs, capsys):
     write_disc_data(discs.parent / "untested" / "train", num_images=1)
     (discs.parent / "empty" / "train").mkdir(parents=True)

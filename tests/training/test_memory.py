@@ -173,3 +173,15 @@ def test_ranks_do_not_plan_each_for_itself(disc_data, sam_folder, tmp_path):
 
 def free_at_least() -> int:
     return memory.free_bytes(torch.device("cpu")) * 2
+
+
+def test_a_containers_limit_is_what_there_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "CONTAINER", tmp_path)
+    alone = memory.free_bytes(torch.device("cpu"))
+    assert memory.container_bytes() == [] and alone > 10**7  # no container
+    (tmp_path / "memory.current").write_text("4000000\n")
+    (tmp_path / "memory.stat").write_text("anon 1000000\ninactive_file 3000000\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.container_bytes() == []
+    (tmp_path / "memory.max").write_text("5000000\n")
+    assert memory.free_bytes(torch.device("cpu")) == 5_000_000 - 4_000_000 + 3_000_000

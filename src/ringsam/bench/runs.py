@@ -58,6 +58,8 @@ def bench(wanted: Bench, table: Path, command: str) -> Path:
 
     Raises InputError where no set has both parts, and where a finished run had other settings or labels.
     """
+    if wanted.jobs < 1:
+        raise InputError(f"--jobs {wanted.jobs} runs nothing; give 1 or more")
     sets = data_sets(wanted.root, wanted.data)
     make_folder(table.parent)
     runs = (

@@ -4,6 +4,7 @@ import gc
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -20,6 +21,7 @@ from ringsam.draws import Draws
 from ringsam.method.adaptation import Adaptation
 from ringsam.training.optim import parameter_groups
 
+CONTAINER = Path("/sys/fs/cgroup")
 NOTHING_SMALLER = "take a smaller --data.input_size, --method.unfreeze_last_k 2, or a smaller SAM"
 
 
@@ -153,4 +155,14 @@ def free_bytes(device: torch.device) -> int:
     """What the device could still give."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    return min([int(psutil.virtual_memory().available), *container_bytes()])
+
+
+def container_bytes() -> list[int]:
+    """What a container's limit leaves, where there is one; files kept in memory count as free (cgroup v2)."""
+    try:
+        limit, used = ((CONTAINER / f"memory.{name}").read_text() for name in ("max", "current"))
+        kept = dict(line.split() for line in (CONTAINER / "memory.stat").read_text().splitlines())
+    except OSError:  # no Linux, or no container
+        return []
+    return [] if limit.strip() == "max" else [int(limit) - int(used) + int(kept["inactive_file"])]
