@@ -17,7 +17,7 @@ def command(arguments: tuple[object, ...], code: str | None = None) -> list[str]
     return [sys.executable, *how, *map(str, arguments)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ringsam() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a command to its end; a hang fails."""
 

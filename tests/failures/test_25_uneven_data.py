@@ -48,8 +48,7 @@ def test_an_image_that_comes_again_has_no_objects(disc_data, labels):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_images", [7, 1])
-@pytest.mark.parametrize("labels", ["two_boxes.json", "annotations.json"])
+@pytest.mark.parametrize(("labels", "num_images"), [("two_boxes.json", 1), ("annotations.json", 7)])
 def test_two_ranks_count_what_one_counts(sam_folder, tmp_path, two_ranks, num_images, labels):
     data = write_disc_data(tmp_path / "data", num_images=num_images, per_image=2) / labels
     out = tmp_path / "run"

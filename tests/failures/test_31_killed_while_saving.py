@@ -31,16 +31,25 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
+STEPS = {"num_epochs": 3, "optim__batch_size": 2}
+
+
+@pytest.fixture(scope="module")
+def whole(disc_data, sam_folder, tmp_path_factory, ringsam):
+    """A run that nothing ended."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert ringsam("train", disc_data, *train_flags(sam_folder, out, **STEPS)).returncode == 0
+    return out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["half", "unmoved"])
 def test_a_run_killed_while_it_saves_resumes_to_the_same_weights(
-    disc_data, sam_folder, tmp_path, started, ringsam, moment
+    disc_data, sam_folder, tmp_path, started, ringsam, whole, moment
 ):
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    broken = tmp_path / "broken"
     folder = broken / "checkpoints"
-    steps = {"num_epochs": 3, "optim__batch_size": 2}
-    assert ringsam("train", disc_data, *train_flags(sam_folder, whole, **steps)).returncode == 0
-    flags = train_flags(sam_folder, broken, **steps)
+    flags = train_flags(sam_folder, broken, **STEPS)
     process = started(moment, "train", disc_data, *flags, code=DIES)
     assert process.wait(timeout=240) == -9
     left = {path.name for path in folder.iterdir()}

@@ -65,15 +65,15 @@ def test_a_killed_run_resumes_to_the_same_weights(disc_data, sam_folder, tmp_pat
     flags = ("--recipe", recipe, "--optim.batch_size", 1)
     flags += ("--data.held_out", 0) if recipe == "best" else ()  # else it would stop early
     commands = [
-        train_command(disc_data, out, sam_folder, *flags, num_epochs=12) for out in (whole, broken)
+        train_command(disc_data, out, sam_folder, *flags, num_epochs=6) for out in (whole, broken)
     ]
     run(commands[0])
     kill_in_an_epoch(commands[1], broken)
     assert not RunFolder(broken).adapted.exists()
-    assert 2 <= len(RunFolder(broken).read_epochs()) < 12
+    assert 2 <= len(RunFolder(broken).read_epochs()) < 6
     printed = run(command("resume", broken))
     assert "from epoch=" in printed
-    assert "epoch 12/12" in printed and "epoch 1/12" not in printed  # it did not start again
+    assert "epoch 6/6" in printed and "epoch 1/6" not in printed  # it did not start again
     expected, resumed = adapted(whole), adapted(broken)
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
     figures = [
