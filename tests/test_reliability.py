@@ -51,12 +51,12 @@ def test_a_killed_prediction_is_whole_in_the_end(subject, tmp_path):
 
 
 def test_a_full_disk_stops_nothing_for_good(victim):
-    assert all_sound(full_disks(victim, 1, random.Random(1)))
+    assert all_sound(full_disks(victim, 3, random.Random(1)))
 
 
 def test_a_disk_of_ones_own_is_not_needed(victim, monkeypatch):
     monkeypatch.setattr(full_disk.subprocess, "run", lambda *_, **__: Refused)
-    assert all_sound(full_disks(victim, 1, random.Random(2)))
+    assert all_sound(full_disks(victim, 2, random.Random(2)))
 
 
 class Refused:
