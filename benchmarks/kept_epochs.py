@@ -20,7 +20,7 @@ from benchmarks.tables import RESULTS, data_sets, finished_runs, publish
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.records import ImageRecord
 from ringsam.errors import InputError
-from ringsam.evaluation.evaluate import predict_record, scorable, score_image
+from ringsam.evaluation.evaluate import scorable, score_image
 from ringsam.predict import Predictor, load_of_run
 from ringsam.runs import RunFolder
 from ringsam.sam.weights import load_sam
@@ -74,9 +74,7 @@ def miou(model: Predictor, records: list[ImageRecord]) -> float:
     rows = [
         row
         for record in records
-        for row in score_image(
-            record, predict_record(record, {"zero_shot": model}, prompts="box"), categories={}
-        )
+        for row in score_image(record, {"zero_shot": model}, prompts="box", categories={})
     ]
     return mean(row.zero_shot.iou for row in rows)
 

@@ -1,19 +1,19 @@
 """Ask SAM, original or adapted, for the masks of an image's boxes."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from ringsam.arrays import as_boxes, as_image, refuse_apart
 from ringsam.batch import Sample, collate
 from ringsam.config import PromptPolicy, Refinement
-from ringsam.data.colours import Pixels
 from ringsam.draws import Draws
 from ringsam.errors import InputError
-from ringsam.geometry import Boxes, Frame, clip_boxes
+from ringsam.geometry import Frame
 from ringsam.method.prompts import make_prompts
 from ringsam.method.pseudo_labels import mask_entropy
 from ringsam.refinement import refine_masks
@@ -25,8 +25,7 @@ from ringsam.sam.weights import load_sam
 _DRAWING_BYTES = 1 << 28
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """One row an object, in the order of the boxes."""
 
     masks: Bool[Tensor, "n height width"]  # in the image's own pixels
@@ -42,7 +41,6 @@ class Predictor:
         self.preprocess = preprocess
         self.num_points = num_points
 
-    @torch.inference_mode()
     def predict(
         self,
         image: object,
@@ -60,6 +58,32 @@ class Predictor:
         where not given). `refine` moves SAM's masks by the colours of each object, IoU and entropy
         stay those of SAM's own. Raises InputError for another kind of image, for a box that has no part of
         it, and for a small box that is needed and has no part of its big one.
+        """
+        return joined(
+            self.predict_in_parts(
+                image,
+                big_boxes,
+                small_boxes,
+                prompts=prompts,
+                refine=refine,
+                object_ids=object_ids,
+            )
+        )
+
+    @torch.inference_mode()
+    def predict_in_parts(
+        self,
+        image: object,
+        big_boxes: object,
+        small_boxes: object = None,
+        *,
+        prompts: PromptPolicy = "box",
+        refine: Refinement = "none",
+        object_ids: object = None,
+    ) -> Iterator[Prediction]:
+        """What `predict` finds, some objects at a time: the masks of a thousand cells of a large image need not fit in memory.
+
+        At least one part, be it empty. Raises InputError as `predict` does.
         """
         pixels = as_image(image)
         tensor, frame = self.preprocess.image(pixels)
@@ -84,18 +108,21 @@ class Predictor:
         batch = collate([sample]).to(self.sam.device)
         asked = make_prompts(batch, prompts, num_points=self.num_points, draws=Draws(0, 0))
         decoded = self.sam.decode(self.sam.encode(batch.images), batch.image_index, asked)
-        drawn = [
-            _draw(logits, frame, masks=refine == "none")
-            for logits in decoded.logits.split(_chunk(frame))
-        ]
-        masks, entropy = (torch.cat(parts) for parts in zip(*drawn, strict=True))
-        if refine != "none":
-            masks = refine_masks(decoded.logits, pixels, frame, big, small, refine=refine)
-        return Prediction(masks, decoded.iou.cpu(), entropy)
+        for rows in torch.arange(len(big)).split(_chunk(frame)):
+            logits = decoded.logits[rows]
+            masks, entropy = _draw(logits, frame, masks=refine == "none")
+            if refine != "none":
+                masks = refine_masks(logits, pixels, frame, big[rows], small[rows], refine=refine)
+            yield Prediction(masks, decoded.iou[rows].cpu(), entropy)
 
     def to(self, device: str | torch.device) -> "Predictor":
         self.sam.to(device)
         return self
+
+
+def joined(parts: Iterable[Prediction]) -> Prediction:
+    """All objects of some parts, of which there is at least one."""
+    return Prediction(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
 
 
 def load(run_or_weights: str | Path) -> Predictor:
@@ -113,59 +140,6 @@ def load_of_run(folder: RunFolder, weights: Path) -> Predictor:
     sam = load_sam(weights)
     preprocess = Preprocess(sam.input_size, config.data.resize)
     return Predictor(sam, preprocess=preprocess, num_points=config.method.num_points)
-
-
-def as_image(image: object) -> Pixels:
-    """The image as the array it has to be; raises InputError for any other."""
-    try:
-        pixels = np.asarray(image)
-        found = f"{pixels.dtype} of shape {list(pixels.shape)}"
-    except (TypeError, ValueError):  # rows of unequal length, a tensor on the GPU
-        found = f"{type(image).__name__} that is no array"
-    else:
-        right = pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
-        if right and pixels.size:
-            return pixels
-    mend = "read it with `ringsam.data.read_image`, or convert it to RGB uint8"
-    raise InputError(f"image: expected uint8 of shape [height, width, 3], found {found}; {mend}")
-
-
-def as_boxes(boxes: object, name: str, frame: Frame) -> Boxes:
-    """The boxes as float rows; raises InputError for what is no box or has no part of the image."""
-    expected = f"{name}: expected finite rows [x1, y1, x2, y2]"
-    try:
-        tensor = torch.as_tensor(boxes, dtype=torch.float32)
-    except (TypeError, ValueError) as error:  # rows of unequal length, words
-        raise InputError(f"{expected}, found no array: {error}") from error
-    if tensor.numel() == 0:
-        return tensor.new_zeros((0, 4))
-    if tensor.dim() != 2 or tensor.shape[1] != 4 or not tensor.isfinite().all():
-        raise InputError(f"{expected}, found shape {list(tensor.shape)}")
-    if (tensor[:, 2:] <= tensor[:, :2]).any():
-        raise InputError(f"{name}: every box needs x1 < x2 and y1 < y2")
-    width, height = frame.image_width, frame.image_height
-    outside = (tensor[:, 2:] <= 0).any(dim=1) | (
-        tensor[:, :2] >= tensor.new_tensor([width, height])
-    ).any(dim=1)
-    if outside.any():
-        rows = [f"{name}: row {i} {tensor[i].tolist()}" for i in outside.nonzero()[:, 0].tolist()]
-        place = f"wholly outside the image, {width} pixels wide and {height} high"
-        raise InputError(
-            f"{rows[0]} lies {place}; give pixels of this image, rows from 0", rows[1:]
-        )
-    return tensor
-
-
-def refuse_apart(big: Boxes, small: Boxes) -> None:
-    """Raises InputError where a small box has no part of its big one."""
-    common = clip_boxes(small, big)
-    apart = (common[:, 2:] <= common[:, :2]).any(dim=1).nonzero()[:, 0].tolist()
-    if apart:
-        rows = [f"small_boxes: row {i} {small[i].tolist()}" for i in apart]
-        place = f"wholly outside its big box, {big[apart[0]].tolist()}"
-        raise InputError(
-            f"{rows[0]} lies {place}; give each object's two boxes as a pair", rows[1:]
-        )
 
 
 def _draw(logits: Float[Tensor, "n 1 h w"], frame: Frame, *, masks: bool) -> tuple[Tensor, Tensor]:

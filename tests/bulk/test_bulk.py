@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -201,11 +200,11 @@ def test_big_boxes_alone_do_where_nothing_else_is_asked_with(disc_data, sam_fold
 
 def test_a_figure_that_is_not_finite_is_null(disc_data, sam_folder, tmp_path, monkeypatch):
     def without_scores(*args, **kwargs):
-        prediction = ask(*args, **kwargs)
-        return replace(prediction, iou=prediction.iou * float("nan"))
+        for part in ask(*args, **kwargs):
+            yield part._replace(iou=part.iou * float("nan"))
 
-    ask = Predictor.predict
-    monkeypatch.setattr(Predictor, "predict", without_scores)
+    ask = Predictor.predict_in_parts
+    monkeypatch.setattr(Predictor, "predict_in_parts", without_scores)
     predict(disc_data, sam_folder, tmp_path / "masks")
     rows = json.loads((tmp_path / "masks" / "masks.json").read_text())["annotations"]
     assert len(rows) == 18 and all(row["score"] is None for row in rows)

@@ -18,7 +18,7 @@ from ringsam.bulk.formats import Classes, Found, refuse_unwritable, write_label_
 from ringsam.cli import main
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.formats import import_labels
-from ringsam.data.masks import decode_mask
+from ringsam.data.masks import decode_mask, encode_mask
 from ringsam.data.records import ImageRecords
 from ringsam.errors import InputError
 from ringsam.predict import Predictor
@@ -142,9 +142,8 @@ def test_a_wide_image_keeps_its_axes(data, tmp_path):
     record = dataclasses.replace(boxes.images[0], height=20, width=80)
     mask = np.zeros((20, 80), dtype=bool)
     mask[5:15, 20:60] = True
-    found = Found(
-        record, [{"id": 4, "category_id": 7, "score": 1.0}], mask[None], Classes.of(boxes)
-    )
+    row = {"id": 4, "category_id": 7, "score": 1.0, "segmentation": encode_mask(mask)}
+    found = Found(record, [row], Classes.of(boxes))
     write_yolo(found, tmp_path)
     write_label_map(found, tmp_path)
     _, *values = (tmp_path / "labels/a/0.txt").read_text().split()
@@ -159,15 +158,16 @@ def test_an_object_without_confidence_hides_no_other(data, tmp_path):
     corner[:9, :9] = True
     masks = np.stack([np.ones_like(corner), corner, np.ones_like(corner)])
     rows = [
-        {"id": i, "category_id": 7, "score": score} for i, score in enumerate((None, 0.5, None))
+        {"id": i, "category_id": 7, "score": score, "segmentation": encode_mask(mask)}
+        for i, (score, mask) in enumerate(zip((None, 0.5, None), masks, strict=True))
     ]
-    write_label_map(Found(boxes.images[0], rows, masks, Classes.of(boxes)), tmp_path)
+    write_label_map(Found(boxes.images[0], rows, Classes.of(boxes)), tmp_path)
     numbers = np.asarray(Image.open(tmp_path / "a/0.png.png"))
     assert np.array_equal(numbers, np.where(corner, 2, 1))
 
 
 def test_empty_masks_leave_no_outline_and_are_counted(data, sam_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(Predictor, "predict", without_masks(Predictor.predict))
+    monkeypatch.setattr(Predictor, "predict_in_parts", without_masks)
     out = tmp_path / "masks"
     said = predict_files(sam_folder, data / "images", data / "two_boxes.json", out, formats=ALL)
     assert "18 masks on 6 images" in said and "18 masks empty" in said
@@ -176,12 +176,9 @@ def test_empty_masks_leave_no_outline_and_are_counted(data, sam_folder, tmp_path
     assert not np.asarray(Image.open(out / "labels" / "a" / "0.png.png")).any()
 
 
-def without_masks(ask):
-    def asked(*args, **kwargs):
-        prediction = ask(*args, **kwargs)
-        return dataclasses.replace(prediction, masks=torch.zeros_like(prediction.masks))
-
-    return asked
+def without_masks(*args, ask=Predictor.predict_in_parts, **kwargs):
+    for part in ask(*args, **kwargs):
+        yield part._replace(masks=torch.zeros_like(part.masks))
 
 
 def test_the_command_writes_the_formats_it_is_asked_for(data, sam_folder, tmp_path, capsys):

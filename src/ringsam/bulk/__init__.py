@@ -92,7 +92,7 @@ def ask_for_masks(
 ) -> Iterator[Found]:
     """The masks of every object, image by image."""
     for record in records:
-        prediction = predictor.predict(
+        parts = predictor.predict_in_parts(
             read_pixels(record),
             record.big_boxes,
             record.small_boxes,
@@ -100,7 +100,7 @@ def ask_for_masks(
             refine=refine,
             object_ids=record.object_ids,
         )
-        yield Found(record, coco_rows(record, prediction), prediction.masks.numpy(), classes)
+        yield Found(record, coco_rows(record, parts), classes)
 
 
 def write_shard(found: Iterable[Found], folder: Path, formats: Sequence[MaskFormat]) -> list[Row]:

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,19 +42,24 @@ def _image_row(record: ImageRecord) -> Row:
     return {"id": record.image_id, "file_name": name, "width": width, "height": height}
 
 
-def coco_rows(record: ImageRecord, prediction: Prediction) -> list[Row]:
-    """One COCO annotation an object, with the mask as compressed RLE; a figure that is not finite is null."""
+def coco_rows(record: ImageRecord, parts: Iterable[Prediction]) -> list[Row]:
+    """One COCO annotation an object, with the mask as compressed RLE; a figure that is not finite is null.
+
+    Of the image's masks, only a part's is in memory.
+    """
+    found = (one for part in parts for one in zip(*part, strict=True))
+    objects = zip(record.object_ids, record.category_ids, found, strict=True)
     return [
         {
-            "id": int(record.object_ids[i]),
+            "id": int(object_id),
             "image_id": record.image_id,
-            "category_id": int(record.category_ids[i]),
+            "category_id": int(category_id),
             "iscrowd": 0,
-            "score": _finite(float(prediction.iou[i])),
-            "entropy": _finite(float(prediction.entropy[i])),
-            **mask_fields(prediction.masks[i].numpy()),
+            "score": _finite(float(score)),
+            "entropy": _finite(float(entropy)),
+            **mask_fields(mask.numpy()),
         }
-        for i in range(record.num_objects)
+        for object_id, category_id, (mask, score, entropy) in objects
     ]
 
 

@@ -16,6 +16,7 @@ from ringsam.bulk.coco import Row
 from ringsam.bulk.outlines import outline, tied_together
 from ringsam.config import MaskFormat
 from ringsam.data.fields import short_text
+from ringsam.data.masks import Mask, decode_mask
 from ringsam.data.records import ImageRecord, TwoBoxData
 from ringsam.errors import InputError
 
@@ -47,20 +48,23 @@ class Classes:
 
 @dataclass(frozen=True)
 class Found:
-    """The objects of one image: their COCO rows, and their masks (n, height, width)."""
+    """The objects of one image: their COCO rows, and the classes of the data set."""
 
     record: ImageRecord
     rows: Sequence[Row]
-    masks: npt.NDArray[np.bool_]
     classes: Classes
+
+    def mask(self, row: Row) -> Mask:
+        """(height, width); read from the row, for an image's masks may not fit in memory together."""
+        return decode_mask(row["segmentation"], (self.record.height, self.record.width))
 
 
 def write_pngs(found: Found, folder: Path) -> None:
     """One black and white PNG an object, in a folder named like the image."""
     place = folder / found.record.file_name
     place.mkdir(parents=True, exist_ok=True)
-    for row, mask in zip(found.rows, found.masks, strict=True):
-        Image.fromarray(mask).save(place / f"{row['id']}.png")
+    for row in found.rows:
+        Image.fromarray(found.mask(row)).save(place / f"{row['id']}.png")
 
 
 def write_label_map(found: Found, folder: Path) -> None:
@@ -71,7 +75,7 @@ def write_label_map(found: Found, folder: Path) -> None:
     record, rows = found.record, found.rows
     numbers = np.zeros((record.height, record.width), dtype=np.uint16)
     for index in sorted(range(len(rows)), key=lambda i: (_confidence(rows[i]), -i)):
-        numbers[found.masks[index]] = index + 1
+        numbers[found.mask(rows[index])] = index + 1
     image = _place(folder, f"{record.file_name}.png")
     Image.fromarray(numbers).save(image)
     table = [{"number": i, **_told(row, found)} for i, row in enumerate(rows, start=1)]
@@ -147,7 +151,7 @@ def yolo_name(file_name: str) -> str:
 
 def _outlined(found: Found) -> list[tuple[Row, list[Any]]]:
     """The objects that have an outline: those whose masks hold anything."""
-    pairs = [(row, outline(mask)) for row, mask in zip(found.rows, found.masks, strict=True)]
+    pairs = [(row, outline(found.mask(row))) for row in found.rows]
     return [(row, polygons) for row, polygons in pairs if polygons]
 
 

@@ -1,7 +1,7 @@
 """`ringsam evaluate`: zero-shot SAM against adapted SAM, the same images, the same prompts."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -44,8 +44,9 @@ def evaluate(
         records, "evaluating", console=console, transient=True, disable=not console.is_terminal
     )
     for record in steps:
-        predictions = predict_record(record, models, prompts=prompts, refine=refine)
-        rows += score_image(record, predictions, categories=boxes.categories)
+        rows += score_image(
+            record, models, prompts=prompts, refine=refine, categories=boxes.categories
+        )
     evaluation = summarize(
         rows,
         boxes,
@@ -98,39 +99,47 @@ def load_models(run_or_weights: str | Path, *, device: str | None = None) -> dic
 
 
 def score_image(
-    record: ImageRecord, predictions: Mapping[str, Prediction], *, categories: Mapping[int, str]
-) -> list[ObjectRow]:
-    """One row for each object of an image whose objects all have masks."""
-    targets = decode_masks(record)
-    assert targets is not None
-    scores = {
-        name: score_prediction(prediction, targets) for name, prediction in predictions.items()
-    }
-    return [
-        ObjectRow(
-            image_id=record.image_id,
-            file_name=record.file_name,
-            object_id=int(object_id),
-            category=categories.get(int(category_id), str(category_id)),
-            **{name: rows[place] for name, rows in scores.items()},
-        )
-        for place, (object_id, category_id) in enumerate(
-            zip(record.object_ids, record.category_ids, strict=True)
-        )
-    ]
-
-
-def predict_record(
     record: ImageRecord,
     models: Mapping[str, Predictor],
     *,
     prompts: PromptPolicy,
     refine: Refinement = "none",
-) -> dict[str, Prediction]:
-    """Each model's masks of an image's objects; the object ids decide the draws, so all get the same prompts."""
+    categories: Mapping[int, str],
+) -> Iterator[ObjectRow]:
+    """A row for each object of an image whose objects all have masks, which are drawn and decoded some at a time.
+
+    The object ids decide the draws, so that all models get the same prompts.
+    """
+    asked = ask_models(record, models, prompts=prompts, refine=refine)
+    first = 0
+    for parts in zip(*asked.values(), strict=True):
+        some = record.choose(range(first, first + len(parts[0].iou)))
+        first += some.num_objects
+        targets = decode_masks(some)
+        assert targets is not None
+        scores = [score_prediction(part, targets) for part in parts]
+        objects = zip(some.object_ids, some.category_ids, *scores, strict=True)
+        for object_id, category_id, *of_models in objects:
+            yield ObjectRow(
+                image_id=record.image_id,
+                file_name=record.file_name,
+                object_id=int(object_id),
+                category=categories.get(int(category_id), str(category_id)),
+                **dict(zip(models, of_models, strict=True)),
+            )
+
+
+def ask_models(
+    record: ImageRecord,
+    models: Mapping[str, Predictor],
+    *,
+    prompts: PromptPolicy,
+    refine: Refinement = "none",
+) -> dict[str, Iterator[Prediction]]:
+    """Each model's masks of an image's objects, the same objects in each part."""
     pixels = read_pixels(record)
     return {
-        name: model.predict(
+        name: model.predict_in_parts(
             pixels,
             record.big_boxes,
             record.small_boxes,

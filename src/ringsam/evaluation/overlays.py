@@ -13,10 +13,10 @@ from PIL import Image
 from ringsam.data.dataset import read_two_boxes
 from ringsam.data.images import read_image
 from ringsam.data.records import ImageRecord, decode_masks
-from ringsam.evaluation.evaluate import load_models, predict_record, scorable
+from ringsam.evaluation.evaluate import ask_models, load_models, scorable
 from ringsam.evaluation.result import Evaluation, ObjectRow
 from ringsam.geometry import crop_window
-from ringsam.predict import Prediction
+from ringsam.predict import Prediction, joined
 from ringsam.runs import RunFolder
 
 Mask = npt.NDArray[np.bool_]
@@ -57,9 +57,8 @@ def make_overlays(
         places = [i for i, object_id in enumerate(ids) if (record.image_id, object_id) in wanted]
         if places:
             chosen = record.choose(places)
-            predictions = predict_record(
-                chosen, models, prompts=evaluation.prompts, refine=evaluation.refine
-            )
+            asked = ask_models(chosen, models, prompts=evaluation.prompts, refine=evaluation.refine)
+            predictions = {name: joined(parts) for name, parts in asked.items()}
             overlays |= image_overlays(chosen, predictions)
     return overlays
 

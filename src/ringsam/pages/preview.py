@@ -12,12 +12,13 @@ import torch
 from PIL import Image, ImageFilter, ImageOps
 from torch import Tensor
 
+from ringsam.arrays import as_boxes, refuse_apart
 from ringsam.config import Refinement
 from ringsam.data.boxes import Box
 from ringsam.data.masks import Mask
 from ringsam.geometry import Frame
 from ringsam.pages.pictures import Picture, Pictures
-from ringsam.predict import Predictor, as_boxes, refuse_apart
+from ringsam.predict import Predictor
 from ringsam.refinement import refine_masks
 from ringsam.sam.model import Prompts
 from ringsam.sam.preprocess import logits_to_image
